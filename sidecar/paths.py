@@ -55,10 +55,10 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Paths:
         return Path(value) if value.startswith("/") else home / default
 
     state = base("XDG_STATE_HOME", ".local/state") / APP
-    runtime = Path(env["XDG_RUNTIME_DIR"]) / APP if env.get("XDG_RUNTIME_DIR", "").startswith("/") else state / "run"
+    # Not XDG_RUNTIME_DIR: only some logins of a user have it (not cron, not every ssh), and one user needs one daemon.
     opencode = base("XDG_CONFIG_HOME", ".config") / "opencode"
     return Paths(
-        socket=Path(env.get("RATE_LIMIT_SOCKET") or runtime / "sidecar.sock"),
+        socket=Path(env.get("RATE_LIMIT_SOCKET") or state / "run" / "sidecar.sock"),
         config=Path(env.get("RATE_LIMIT_CONFIG") or opencode / CONFIG_NAME),
         state=Path(env.get("RATE_LIMIT_STATE") or state / "state.json"),
         log=state / "sidecar.log",
