@@ -6,7 +6,7 @@ Durations are written as seconds (`90`) or text (`"90s"`, `"5m"`, `"1h30m"`, `"2
 
 import re
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -207,10 +207,11 @@ class Config(Strict):
     providers: dict[str, ProviderSettings] = {}
     mode: Literal["auto", "cloud", "local"] = "auto"
     strategy: Literal["priority", "round_robin", "least_used", "latency", "cost"] = "priority"
-    primary: TargetName | None = Field(None, description="short form: what to use when nothing else is asked for")
-    fallback: list[TargetName] = Field([], description='short form of chains["*"]')
+    primary: TargetName | None = Field(None, description="short form: the first of every agent's chain")
+    fallback: list[TargetName] = Field([], description="short form: the rest of that chain")
     chains: dict[str, list[TargetName]] = Field({}, description='ordered targets per agent; "*" is every agent')
     models: dict[str, list[TargetName]] = Field({}, description="the same model elsewhere, where names do not tell")
+    same_model_first: bool = Field(True, description="try the same model at other providers before the chain")
     last_resort: TargetName | None = Field(None, description="used when every other candidate is taken")
     allow: list[str] = Field([], description="only these targets are switched to; shell patterns on provider/model")
     deny: list[str] = Field([], description="never switched to; shell patterns on provider/model")
@@ -228,14 +229,13 @@ class Config(Strict):
     state_file: str | None = None
     log: LogSettings = LogSettings()
 
-    @model_validator(mode="before")
-    @classmethod
-    def _short_form(cls, data: Any) -> Any:
-        """Read `fallback` as the chain of every agent; naming both is a contradiction the user must settle."""
-        if isinstance(data, dict) and data.get("fallback") and "*" in (data.get("chains") or {}):
-            raise ValueError('fallback and chains["*"] say the same thing; keep one of them')
-        return data
+    @model_validator(mode="after")
+    def _short_form(self) -> Self:
+        """Refuse the short form beside the long one: they contradict each other, and only the user can settle that."""
+        if (self.primary or self.fallback) and "*" in self.chains:
+            raise ValueError('primary/fallback and chains["*"] say the same thing; keep one of them')
+        return self
 
     def chain_for(self, agent: str) -> tuple[str, ...]:
-        """Give the ordered targets for `agent`: its own chain, else that of every agent."""
-        return tuple(self.chains.get(agent) or self.chains.get("*") or self.fallback)
+        """Give the ordered targets for `agent`: its own chain, else that of every agent, else the short form."""
+        return tuple(self.chains.get(agent) or self.chains.get("*") or (*filter(None, [self.primary]), *self.fallback))

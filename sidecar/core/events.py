@@ -134,8 +134,8 @@ class Outcome(_Request):
     error: Text | None = None
     content_sent: bool = Field(False, description="content had already reached the editor: the step cannot move")
     age_s: Seconds = Field(0, description="how long ago it ended, for reports kept while the daemon was away")
-    latency_ms: Milliseconds | None = None
-    first_token_ms: Milliseconds | None = None
+    latency_ms: Milliseconds | None = Field(None, description="from sending it to its end")
+    first_token_ms: Milliseconds | None = Field(None, description="from sending it to its first content")
 
 
 class EditorEvent(Event):

@@ -1,0 +1,183 @@
+"""Why a target may not be used now: one small rule each, in two tables.
+
+Pure: a rule looks at the situation and says `No` or nothing; none changes any memory. `EVERY` holds for every target,
+`STAND_IN` only for targets that stand in for the one the user chose: nobody is kept from their own choice by a price,
+a list or a size.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+from sidecar.config.catalogue import settings_for
+from sidecar.config.models import Billing, Config, Limits, ModelSettings, ProviderSettings
+from sidecar.core.events import Needs, Wire
+from sidecar.core.fleet import Connected
+from sidecar.core.health import Health
+from sidecar.core.pace import Pace
+from sidecar.core.target import Target
+from sidecar.core.usage import Usage
+from sidecar.core.words import price
+
+# A model is taken to hold a conversation when it leaves this share of its context for the answer.
+CONTEXT_SHARE = 0.9
+_NO_LIMITS = Limits()
+_DEFAULT_MODEL = ModelSettings()
+
+
+class No(NamedTuple):
+    """A reason not to use a target, for machines and people; `until` is the epoch second at which it ends, if ever."""
+
+    code: str
+    text: str
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """Everything a decision looks at: what was asked for, and read-only views of what is remembered.
+
+    `failed` are the targets that failed in this turn with the words for why; `only_wire` restricts to one wire format
+    (a request that cannot leave its step); `spent` is what switches to metered targets cost today (US dollars), and
+    `permitted` the providers the user allowed in answer to the cost guard.
+    """
+
+    wanted: Target
+    agent: str
+    config: Config
+    connected: Connected
+    usage: Usage
+    health: Health
+    pace: Pace
+    now: float
+    needs: Needs
+    failed: dict[Target, str]
+    only_wire: Wire | None = None
+    turns: int = 0
+    spent: float = 0
+    permitted: frozenset[str] = frozenset()
+
+    def settings(self, provider: str) -> ProviderSettings:
+        """Give the provider's settings: the user's over the built-in catalogue's."""
+        return settings_for(provider, self.config.providers.get(provider))
+
+    def limits(self, target: Target) -> tuple[Limits, Limits]:
+        """Give the limits of the provider and of the model."""
+        mine = self.config.providers.get(target.provider)
+        if mine is None:
+            return _NO_LIMITS, _NO_LIMITS
+        model = mine.models.get(target.model)
+        return mine.limits, model.limits if model else _NO_LIMITS
+
+
+def _failed_in_turn(target: Target, s: Situation) -> No | None:
+    words = s.failed.get(target)
+    if words is None:
+        return None
+    block = s.health.blocked(target, s.config, s.now)
+    return No("failed_in_turn", f"already failed in this turn: {words}", None if block is None else block.until)
+
+
+def _unhealthy(target: Target, s: Situation) -> No | None:
+    block = s.health.blocked(target, s.config, s.now)
+    return None if block is None else No(block.code, block.why, block.until)
+
+
+def _over_limit(target: Target, s: Situation) -> No | None:
+    full = s.usage.full(target, *s.limits(target), s.now, switch_at=s.config.switch_at)
+    if full is None:
+        return None
+    whose = "the provider's own" if full.learned else "the configured"
+    return No("over_limit", f"{whose} limit {full.name} is used up ({full.used:g}/{full.limit:g})", full.frees_at)
+
+
+def _disabled(target: Target, s: Situation) -> No | None:
+    mine = s.config.providers.get(target.provider)
+    if mine is None or (mine.enabled and mine.models.get(target.model, _DEFAULT_MODEL).enabled):
+        return None
+    return No("disabled", "disabled in the configuration")
+
+
+def _not_connected(target: Target, s: Situation) -> No | None:
+    if not s.connected.known or target in s.connected.models or target == s.wanted:
+        return None
+    return No("not_connected", "the editor is not connected to it")
+
+
+def _wrong_place(target: Target, s: Situation) -> No | None:
+    if s.config.mode == "auto" or bool(s.settings(target.provider).local) == (s.config.mode == "local"):
+        return None
+    return No("mode", f"mode is {s.config.mode}")
+
+
+def _listed(target: Target, s: Situation) -> No | None:
+    name = str(target)
+    if any(fnmatchcase(name, pattern) for pattern in s.config.deny):
+        return No("denied", "on the deny list")
+    if s.config.allow and not any(fnmatchcase(name, pattern) for pattern in s.config.allow):
+        return No("not_allowed", "not on the allow list")
+    return None
+
+
+def _other_wire(target: Target, s: Situation) -> No | None:
+    model = s.connected.models.get(target)
+    if s.only_wire is None or (model is not None and model.wire == s.only_wire):
+        return None
+    return No("wire", f"this request cannot leave the {s.only_wire} format")
+
+
+def _unfit(target: Target, s: Situation) -> No | None:
+    model = s.connected.models.get(target)
+    if model is None:
+        return None
+    if model.context and s.needs.context > model.context * CONTEXT_SHARE:
+        return No("context", f"the conversation ({s.needs.context} tokens) does not fit {model.context}")
+    for need, has, what in (
+        (s.needs.tools, model.tools, "tools"),
+        (s.needs.images, model.images, "images"),
+        (s.needs.reasoning, model.reasoning, "reasoning"),
+    ):
+        if need and not has:
+            return No("capability", f"the model has no {what}")
+    return None
+
+
+def metered(target: Target, config: Config, connected: Connected) -> bool:
+    """Whether using a target costs money per token, as far as configuration and the editor's prices tell."""
+    model = connected.models.get(target)
+    priced = model is not None and bool(model.cost_input or model.cost_output)
+    billing = settings_for(target.provider, config.providers.get(target.provider)).billing
+    return priced and billing not in (Billing.SUBSCRIPTION, Billing.FREE)
+
+
+def _guarded(target: Target, s: Situation) -> No | None:
+    """Apply the cost guard: leaving a subscription or free target for a metered one needs an allowance."""
+    guard = s.config.cost_guard
+    model = s.connected.models.get(target)
+    if model is None or guard.mode == "allow":
+        return None
+    if metered(s.wanted, s.config, s.connected) or not metered(target, s.config, s.connected):
+        return None
+    cost = price(model.cost_input, model.cost_output)
+    if guard.mode == "never":
+        return No("cost_guard", f"costs {cost}, and the cost guard says never")
+    if guard.mode == "ask" and target.provider not in s.permitted:
+        return No("cost_ask", f"costs {cost}; permit it with: rate-limit-sidecar allow {target.provider}")
+    if guard.mode == "cap" and s.spent >= guard.usd_per_day:
+        return No("cost_guard", f"costs {cost}, and today's ${guard.usd_per_day:g} for such switches are spent")
+    return None
+
+
+Rule = Callable[[Target, Situation], No | None]
+EVERY: tuple[Rule, ...] = (_failed_in_turn, _disabled, _not_connected, _wrong_place, _unhealthy, _over_limit)
+STAND_IN: tuple[Rule, ...] = (_listed, _other_wire, _unfit, _guarded)
+
+
+def check(target: Target, s: Situation, *, stand_in: bool) -> No | None:
+    """Say why a target may not be used now; None when it may. `stand_in`: it would replace what the user chose."""
+    for rule in (*EVERY, *STAND_IN) if stand_in else EVERY:
+        reason = rule(target, s)
+        if reason is not None:
+            return reason
+    return None

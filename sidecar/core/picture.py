@@ -1,0 +1,132 @@
+"""The snapshot of the engine: every number status shows, taken from the rooms that hold it.
+
+Pure reading; changes nothing.
+"""
+
+from sidecar.config.models import Config, ModelSettings, ProviderSettings
+from sidecar.core.health import Block
+from sidecar.core.limits import Reading
+from sidecar.core.memory import Memory
+from sidecar.core.snapshot import CountsInfo, ModelStatus, ProviderStatus, ReadingInfo, Snapshot, State
+from sidecar.core.target import Target
+from sidecar.core.usage import Counts
+from sidecar.core.words import KIND_WORDS, span
+
+_PLAIN_MODEL = ModelSettings()
+_PLAIN_PROVIDER = ProviderSettings()
+_STATE_OF_BLOCK: dict[str, State] = {"disabled": "disabled", "cooling": "unavailable", "probing": "unavailable"}
+
+_Verdict = tuple[State, str, float | None]
+
+
+def picture(memory: Memory, config: Config, now: float) -> Snapshot:
+    """Give what status shows: what is configured first, then what was used, then what is only connected."""
+    known = memory.providers() | set(config.providers)
+    used = {p: memory.used_models(p) for p in known}
+    order = sorted(known, key=lambda p: (p not in config.providers, not used[p], p))
+    return Snapshot(
+        at=now,
+        current=None if memory.current is None else str(memory.current),
+        providers=tuple(_provider(p, used[p], memory, config, now) for p in order),
+    )
+
+
+def _provider(provider: str, used: list[str], memory: Memory, config: Config, now: float) -> ProviderStatus:
+    settings = config.providers.get(provider, _PLAIN_PROVIDER)
+    models = tuple(
+        _model(Target(provider, m), settings.models.get(m, _PLAIN_MODEL), memory, config, now)
+        for m in sorted({*used, *settings.models})
+    )
+    readings = memory.usage.readings(provider, settings.limits, now, switch_at=config.switch_at)
+    verdict = _verdict(settings.enabled, memory.health.provider_blocked(provider, config, now), readings)
+    if verdict[0] == "available":
+        verdict = _from_models(models)
+    count, last = _errors(memory, provider, None, now)
+    return ProviderStatus(
+        id=provider,
+        name=memory.fleet.name_of(provider),
+        state=verdict[0],
+        why=verdict[1],
+        until=verdict[2],
+        error_count=count,
+        last_failure=last,
+        readings=tuple(map(_reading, readings)),
+        counts=_counts(memory.usage.counts(provider, now)),
+        models=models,
+        agents={a: _counts(memory.usage.counts(provider, now, agent=a)) for a in memory.usage.agents(provider)},
+    )
+
+
+def _model(target: Target, settings: ModelSettings, memory: Memory, config: Config, now: float) -> ModelStatus:
+    readings = memory.usage.readings(
+        target.provider, settings.limits, now, model=target.model, switch_at=config.switch_at
+    )
+    state, why, until = _verdict(settings.enabled, memory.health.blocked(target, config, now), readings)
+    count, last = _errors(memory, target.provider, target.model, now)
+    return ModelStatus(
+        id=target.model,
+        state=state,
+        why=why,
+        until=until,
+        error_count=count,
+        last_failure=last,
+        readings=tuple(map(_reading, readings)),
+        counts=_counts(memory.usage.counts(target.provider, now, model=target.model)),
+        first_token_ms=memory.pace.first_token_ms(target),
+    )
+
+
+def _verdict(enabled: bool, block: Block | None, readings: tuple[Reading, ...]) -> _Verdict:
+    if not enabled:
+        return "disabled", "disabled in the configuration", None
+    if block is not None:
+        return _STATE_OF_BLOCK[block.code], block.why, block.until
+    full = [r for r in readings if r.full]
+    if full:
+        last = max(full, key=lambda r: r.frees_at or 0)
+        return "unavailable", f"limit {last.name} is used up", last.frees_at
+    return "available", "", None
+
+
+def _from_models(models: tuple[ModelStatus, ...]) -> _Verdict:
+    """Say what the models make of a provider that nothing itself is wrong with."""
+    ailing = [m for m in models if m.state != "available"]
+    if not ailing:
+        return "available", "", None
+    first = min(ailing, key=lambda m: (m.until is None, m.until or 0))
+    if len(ailing) == len(models):
+        return ("disabled" if first.state == "disabled" else "unavailable"), first.why, first.until
+    return "limited", first.why, first.until
+
+
+def _errors(memory: Memory, provider: str, model: str | None, now: float) -> tuple[int, str]:
+    errors = memory.health.errors(provider, model)
+    if errors is None:
+        return 0, ""
+    return errors.count, f"{KIND_WORDS[errors.kind]}, {span(max(0.0, now - errors.at))} ago"
+
+
+def _reading(reading: Reading) -> ReadingInfo:
+    return ReadingInfo(
+        name=reading.name,
+        unit=reading.unit,
+        limit=reading.limit,
+        used=reading.used,
+        full=reading.full,
+        frees_at=reading.frees_at,
+        learned=reading.learned,
+    )
+
+
+def _counts(counts: Counts) -> CountsInfo:
+    return CountsInfo(
+        requests_minute=counts.minute.requests,
+        requests_hour=counts.hour.requests,
+        requests_day=counts.day.requests,
+        tokens_minute=counts.minute.tokens,
+        tokens_hour=counts.hour.tokens,
+        tokens_day=counts.day.tokens,
+        cost_minute=counts.minute.cost,
+        cost_hour=counts.hour.cost,
+        cost_day=counts.day.cost,
+    )

@@ -1,0 +1,168 @@
+"""Who is next: the ordered candidates for a wanted target, and which of them is taken.
+
+Pure: `candidates` says what could be used, in order and with its origin; `choose` takes the first that `checks.py`
+has nothing against and keeps the reasons of the others. Nothing here changes any memory.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sidecar.config.models import Tier
+from sidecar.core.checks import No, Situation, check
+from sidecar.core.decisions import Rejected
+from sidecar.core.events import ModelInfo
+from sidecar.core.fleet import priority
+from sidecar.core.names import guess_tier
+from sidecar.core.target import Target
+
+_TIERS = list(Tier)
+# Models of one provider that may stand in by tier: enough to pass over some that do not fit, too few to be a storm.
+PER_PROVIDER = 3
+
+
+class Origin(StrEnum):
+    """Why a target is a candidate; the order of definition is the order in which they are tried."""
+
+    CHOSEN = "chosen"
+    SAME_MODEL = "same_model"
+    CHAIN = "chain"
+    TIER = "tier"
+    LAST_RESORT = "last_resort"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A target that could be used, and why it is one."""
+
+    target: Target
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was chosen and why the others were not; `candidate` is None when nothing may be used now."""
+
+    candidate: Candidate | None
+    rejected: tuple[Rejected, ...]
+
+
+def candidates(s: Situation) -> list[Candidate]:
+    """List what could be used, in order: the wanted target, the same model elsewhere, the chain, tiers, last resort.
+
+    Tiers are only for those who wrote no chain for the agent and where the model is nowhere else: an explicit chain is
+    an explicit no to everything outside it. A strategy other than priority orders the wanted target and its like; the
+    chain counts as its like when the wanted target stands in it.
+    """
+    chain = [Candidate(Target.parse(text), Origin.CHAIN) for text in s.config.chain_for(s.agent)]
+    same = [Candidate(target, Origin.SAME_MODEL) for target in s.connected.same_model(s.wanted, s.config)]
+    chosen = Candidate(s.wanted, Origin.CHOSEN)
+    if s.config.strategy != "priority" and any(c.target == s.wanted for c in chain):
+        found = _by_strategy(_unique([chosen, *same, *chain]), s)
+    elif s.config.same_model_first:
+        found = [*_by_strategy([chosen, *same], s), *_by_strategy(chain, s)]
+    else:
+        found = [chosen, *_by_strategy(chain, s), *_by_strategy(same, s)]
+    if not same and not chain:
+        found += [Candidate(target, Origin.TIER) for target in _of_tier(s)]
+    if s.config.last_resort:
+        found.append(Candidate(Target.parse(s.config.last_resort), Origin.LAST_RESORT))
+    return _unique(found)
+
+
+def _unique(found: Iterable[Candidate]) -> list[Candidate]:
+    first: dict[Target, Candidate] = {}
+    for candidate in found:
+        first.setdefault(candidate.target, candidate)
+    return list(first.values())
+
+
+def _by_strategy(group: list[Candidate], s: Situation) -> list[Candidate]:
+    strategy = s.config.strategy
+    if strategy == "round_robin":
+        start = s.turns % max(1, len(group))
+        return group[start:] + group[:start]
+    if strategy == "least_used":
+        return sorted(group, key=lambda c: -s.usage.headroom(c.target, *s.limits(c.target), s.now))
+    if strategy == "latency":
+        # A target that was never measured goes first: that is how it gets measured.
+        return sorted(group, key=lambda c: s.pace.first_token_ms(c.target) or 0.0)
+    if strategy == "cost":
+        return sorted(group, key=lambda c: _cost(s.connected.models.get(c.target)))
+    return group
+
+
+def _cost(model: ModelInfo | None) -> float:
+    # Coding agents send far more than they receive; three to one is the usual blend.
+    return (3 * model.cost_input + model.cost_output) / 4 if model else float("inf")
+
+
+def _of_tier(s: Situation) -> list[Target]:
+    """Give the best few models of each connected provider: the wanted tier, then higher ones, then lower ones.
+
+    Within a tier the wanted model's own provider comes last: what ails one of its models often ails all of them. Only
+    providers the user has a key for or has written into the configuration count: a gateway that came connected by
+    itself was never chosen to see this conversation.
+    """
+    wanted = tier_of(s.wanted, s)
+    ranked: list[tuple[int, bool, int, int, int, Target]] = []
+    for position, provider in enumerate(s.connected.providers.values()):
+        if not (provider.has_key or provider.id in s.config.providers):
+            continue
+        models = sorted(
+            (_distance(wanted, tier_of(Target(provider.id, m.id), s)), m.id != provider.default_model, _age(m), m.id)
+            for m in provider.models
+            if m.tools and m.id != s.wanted.model
+        )
+        for order, (distance, _, _, model) in enumerate(models[:PER_PROVIDER]):
+            target = Target(provider.id, model)
+            own = provider.id == s.wanted.provider
+            ranked.append((distance, own, priority(target, s.config), position, order, target))
+    return [target for *_, target in sorted(ranked)]
+
+
+def _age(model: ModelInfo) -> int:
+    digits = model.released.replace("-", "")
+    return -int(digits) if digits.isdecimal() else 0
+
+
+def _distance(wanted: Tier, other: Tier) -> int:
+    """Order tiers from the wanted one upwards; every lower one comes after every higher one."""
+    step = _TIERS.index(other) - _TIERS.index(wanted)
+    return step if step >= 0 else len(_TIERS) - step
+
+
+def tier_of(target: Target, s: Situation) -> Tier:
+    """Give the tier of a target: the user's word, else what its name and price tell."""
+    settings = s.config.providers.get(target.provider)
+    mine = settings.models.get(target.model) if settings else None
+    if mine is not None and mine.tier is not None:
+        return mine.tier
+    model = s.connected.models.get(target)
+    return guess_tier(target.model, output_cost=model.cost_output if model else None)
+
+
+def choose(options: Iterable[Candidate], s: Situation) -> Choice:
+    """Take the first candidate that may be used now; every other one gets its reason."""
+    taken: Candidate | None = None
+    rejected: list[Rejected] = []
+    for candidate in options:
+        no = _NOT_NEEDED if taken else check(candidate.target, s, stand_in=candidate.target != s.wanted)
+        if no is None:
+            taken = candidate
+            continue
+        rejected.append(reject(candidate.target, candidate.origin, no))
+    return Choice(taken, tuple(rejected))
+
+
+_NOT_NEEDED = No("not_needed", "an earlier candidate is free")
+
+
+def reject(target: Target, origin: str, no: No) -> Rejected:
+    """Write a reason down for the wire."""
+    return Rejected(target=str(target), origin=origin, code=no.code, text=no.text, until=no.until)
+
+
+def soonest(rejected: Iterable[Rejected]) -> Rejected | None:
+    """Give the candidate that becomes free first; None when none ever does by itself."""
+    return min((r for r in rejected if r.until is not None), key=lambda r: r.until or 0.0, default=None)

@@ -1,0 +1,132 @@
+"""What is remembered of each session: what its user chose, where it is now, and what its running turn has tried.
+
+Bounded (the least recently used session goes first) and serialisable except for the running turn: a turn that outlives
+the daemon starts its bookkeeping anew, while the cooldowns, which matter, are kept in `health.py`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sidecar.core.events import TargetRef
+from sidecar.core.target import Target
+
+SESSIONS = 500
+
+
+@dataclass(slots=True)
+class Turn:
+    """What one user message has cost so far."""
+
+    id: str
+    failed: dict[Target, str] = field(default_factory=dict)
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    hops: int = 0
+    waits: dict[Target, int] = field(default_factory=dict)
+    empties: dict[Target, int] = field(default_factory=dict)
+    first_failure_at: dict[Target, float] = field(default_factory=dict)
+    retry: Target | None = None
+    told: bool = False
+
+
+@dataclass(slots=True)
+class Session:
+    """`wanted` is what the user chose, `current` where the session is, `redirected` what a message was rewritten to."""
+
+    wanted: TargetRef
+    current: TargetRef
+    redirected: Target | None = None
+    settled: bool = False
+    attempts_seen: bool = False
+    turn: Turn = field(default_factory=lambda: Turn(""))
+
+    def begin(self, turn: str, asked: TargetRef, *, message: bool) -> None:
+        """Start a turn in which the editor asks for `asked`.
+
+        An editor may copy the model a message was rewritten to into its own selection, so being asked for exactly that
+        is not the user's choice; any other target is. An attempt without a message of its own (an automatic
+        continuation) goes on with the session's current target, which is no choice either.
+        """
+        self.turn = Turn(turn)
+        ours = {self.redirected} if message else {self.redirected, self.current.target}
+        if asked.target == self.wanted.target:
+            self.wanted = asked
+        elif asked.target not in ours:
+            self.wanted = self.current = asked
+            self.redirected = None
+
+    def move(self, to: TargetRef, *, message: bool) -> bool:
+        """Go to another target; True when the session was not there already."""
+        moved = self.current.target != to.target
+        self.current = to
+        if message:
+            self.redirected = None if to.target == self.wanted.target else to.target
+        return moved
+
+
+class Sessions:
+    """All sessions, the most recently used last."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, Session] = {}
+
+    def find(self, session: str) -> Session | None:
+        """Give a session that is known, and mark it used."""
+        found = self._sessions.pop(session, None)
+        if found is not None:
+            self._sessions[session] = found
+        return found
+
+    def at(self, session: str, turn: str, asked: TargetRef, *, message: bool = False) -> Session:
+        """Give the session in the given turn, beginning either where it is new."""
+        found = self.find(session)
+        if found is None:
+            found = self._sessions[session] = Session(wanted=asked, current=asked, turn=Turn(turn))
+            while len(self._sessions) > SESSIONS:
+                del self._sessions[next(iter(self._sessions))]
+        elif found.turn.id != turn:
+            found.begin(turn, asked, message=message)
+        return found
+
+    def saw_attempt(self, session: str) -> None:
+        """Note that this session's editor reports attempts, so that its messages are not counted as requests."""
+        found = self._sessions.get(session)
+        if found is not None:
+            found.attempts_seen = True
+
+    def forget(self, session: str) -> None:
+        """Drop a session its editor deleted."""
+        self._sessions.pop(session, None)
+
+    def dump(self) -> dict[str, Any]:
+        """Give the sessions that are away from what their user chose; the others need no memory."""
+        return {
+            key: {
+                "wanted": s.wanted.model_dump(exclude_none=True),
+                "current": s.current.model_dump(exclude_none=True),
+                "redirected": None if s.redirected is None else str(s.redirected),
+            }
+            for key, s in self._sessions.items()
+            if s.redirected is not None or s.current.target != s.wanted.target
+        }
+
+    @classmethod
+    def load(cls, data: object) -> "Sessions":
+        """Read what `dump` gave.
+
+        Raises:
+            ValueError: not of that shape; the message names the session.
+        """
+        if not isinstance(data, dict):
+            raise ValueError("sessions: not an object")
+        made = cls()
+        for key, entry in data.items():
+            try:
+                redirected = entry["redirected"]
+                made._sessions[str(key)] = Session(
+                    wanted=TargetRef.model_validate(entry["wanted"]),
+                    current=TargetRef.model_validate(entry["current"]),
+                    redirected=None if redirected is None else Target.parse(redirected),
+                )
+            except (KeyError, TypeError, AttributeError, ValueError) as error:
+                raise ValueError(f"sessions.{key}: {error}") from None
+        return made

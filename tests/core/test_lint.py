@@ -1,0 +1,59 @@
+from typing import Any
+
+import pytest
+
+from sidecar.config.models import Config
+from sidecar.core.fleet import Connected
+from sidecar.core.lint import lint
+
+from .world import provider
+
+CONNECTED = Connected([provider("alpha", "m1", "m2"), provider("beta", "m1")])
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        ({"providers": {"alhpa": {}}}, "providers.alhpa: no connected provider 'alhpa'; did you mean 'alpha'?"),
+        ({"providers": {"zzz": {}}}, "providers.zzz: no connected provider 'zzz'; connected are: alpha, beta"),
+        (
+            {"providers": {"alpha": {"models": {"m11": {}}}}},
+            "providers.alpha.models.m11: no connected model of alpha 'm11'; did you mean 'm1'?",
+        ),
+        ({"chains": {"plan": ["beta/m12"]}}, "chains.plan[0]: no connected model of beta 'm12'; did you mean 'm1'?"),
+        ({"fallback": ["ghost/m1"]}, "fallback[0]: no connected provider 'ghost'; connected are: alpha, beta"),
+        ({"last_resort": "ghost/m1"}, "last_resort: no connected provider 'ghost'; connected are: alpha, beta"),
+        ({"primary": "ghost/m1"}, "primary: no connected provider 'ghost'; connected are: alpha, beta"),
+        ({"deny": ["x/*"]}, "deny[0]: 'x/*' matches no connected provider/model"),
+        ({"models": {"m7": []}}, "models.m7: no connected provider has this model"),
+        (
+            {"models": {"m1": ["beta/zzz"]}},
+            "models.m1[0]: no connected model of beta 'zzz'; connected are: m1",
+        ),
+    ],
+)
+def test_a_name_that_matches_nothing_is_named(config: dict[str, Any], sentence: str) -> None:
+    assert lint(Config.model_validate(config), CONNECTED) == (sentence,)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"providers": {"alpha": {"models": {"m1": {}}}}, "chains": {"*": ["beta/m1"]}, "allow": ["alpha/*"]},
+        {"providers": {"anthropic": {"limits": {"rpm": 5}}}},  # well known, merely not connected here
+        {"models": {"m1": ["alpha/m2"]}},
+    ],
+)
+def test_names_that_match_are_not_mentioned(config: dict[str, Any]) -> None:
+    assert lint(Config.model_validate(config), CONNECTED) == ()
+
+
+def test_nothing_is_said_before_an_editor_connected() -> None:
+    assert lint(Config.model_validate({"last_resort": "a/b"}), Connected()) == ()
+
+
+def test_a_provider_without_models_has_nothing_to_suggest() -> None:
+    connected = Connected([provider("empty")])
+    sentences = lint(Config.model_validate({"last_resort": "empty/m"}), connected)
+    assert sentences == ("last_resort: no connected model of empty 'm'; none is connected",)
