@@ -28,6 +28,7 @@ class Paths:
     state: Path
     log: Path
     data: Path
+    cache: Path
     opencode_config: Path
 
     @property
@@ -63,5 +64,6 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Paths:
         state=Path(env.get("RATE_LIMIT_STATE") or state / "state.json"),
         log=state / "sidecar.log",
         data=base("XDG_DATA_HOME", ".local/share") / APP,
+        cache=base("XDG_CACHE_HOME", ".cache") / APP,
         opencode_config=opencode,
     )

@@ -1,0 +1,44 @@
+"""`serve`: the daemon itself, in the foreground; `start` runs it in the background."""
+
+import argparse
+import asyncio
+import os
+import sys
+from dataclasses import replace
+
+from sidecar.daemon.lifecycle import EXIT_ALREADY_RUNNING, AlreadyRunningError, PlaceError, claim
+from sidecar.paths import from_environment
+
+HELP = "Run the daemon in the foreground until it is told to stop; what happens is shown on standard error."
+EXAMPLE = """
+  rate-limit-sidecar serve
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--quiet", action="store_true", help="write to the log file only, as a background process does")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve; gives 3 when another daemon already does."""
+    paths = from_environment()
+    paths = replace(paths, **{name: getattr(paths, name).absolute() for name in paths.__slots__})
+    os.umask(0o077)  # whatever the daemon makes, directories included, is nobody else's business
+    try:
+        place = claim(paths)
+    except AlreadyRunningError as error:
+        print(f"rate-limit-sidecar: {error}", file=sys.stderr)
+        return EXIT_ALREADY_RUNNING
+    except PlaceError as error:
+        print(f"rate-limit-sidecar: {error}", file=sys.stderr)
+        return 1
+    if args.quiet:
+        os.chdir("/")  # a background process must not keep a directory from being unmounted
+    try:
+        # Only now, because it is heavy and most second instances end above.
+        from sidecar.daemon.main import serve  # noqa: PLC0415
+
+        return asyncio.run(serve(place, paths, terminal=None if args.quiet else sys.stderr))
+    finally:
+        place.release()

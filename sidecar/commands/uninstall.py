@@ -1,0 +1,64 @@
+"""`uninstall`: remove what `install` made, and nothing else."""
+
+import argparse
+import shutil
+from pathlib import Path
+
+from sidecar.commands.files import log_file, state_file
+from sidecar.commands.stop import stop
+from sidecar.installation import Installation
+from sidecar.paths import Paths, from_environment
+
+HELP = "Stop the daemon and remove what install made; what it knows and your configuration stay, unless purged."
+EXAMPLE = """
+  rate-limit-sidecar uninstall                      the plugin, everywhere
+  rate-limit-sidecar uninstall --project ~/code/x   the plugin of one project only
+  rate-limit-sidecar uninstall --purge              and counters, log, and the configuration if it is still the example
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--project", type=Path, metavar="DIR", help="only from the project in DIR")
+    which.add_argument("--purge", action="store_true", help="also what the daemon knows, its log, an unchanged example")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Remove; may be repeated."""
+    paths = from_environment()
+    installation = Installation(paths)
+    if args.project is not None:
+        _take(installation, installation.project_plugin(args.project))
+        return 0
+    code = stop(paths)
+    if args.purge:
+        _purge(paths)
+        if not installation.take_example():
+            print(f"kept {paths.config}, because you changed it")
+    for file in list(installation.plugins()):
+        _take(installation, file)
+    installation.take_data()
+    print("OpenCode windows that are open keep the plugin until they are closed")
+    return code
+
+
+def _take(installation: Installation, file: Path) -> None:
+    print(f"removed {file}" if installation.take_plugin(file) else f"nothing of ours at {file}")
+
+
+def _purge(paths: Paths) -> None:
+    """Remove state, log and socket, with what is set aside, rotated and locked beside them, and what was cached."""
+    state, log = state_file(paths), log_file(paths)
+    for file, beside in ((state, ".damaged-*"), (log, ".[0-9]*"), (paths.socket, ""), (paths.lock, "")):
+        for found in [file, *(file.parent.glob(file.name + beside) if beside else ())]:
+            if found.exists():
+                found.unlink()
+                print(f"removed {found}")
+    if paths.cache.is_dir():
+        shutil.rmtree(paths.cache)
+        print(f"removed {paths.cache}")
+    own = paths.log.parent
+    for directory in (own / "run", own):
+        if directory.is_dir() and not any(directory.iterdir()):
+            directory.rmdir()

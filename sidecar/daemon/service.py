@@ -1,0 +1,228 @@
+"""What the daemon does with each request: event in, engine asked, notices handed on, state saved, answer out.
+
+Holds the one engine and everything around it that lasts. It knows neither HTTP nor sockets, and takes no decision of
+its own: those are the engine's.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import sidecar
+from sidecar.config.models import Config
+from sidecar.core.decisions import Answer, Decision, EventsReply, HelloReply, Notice, Toast
+from sidecar.core.engine import Engine, Verb
+from sidecar.core.events import PROTOCOL, EditorEvents, Hello, Outcome, Route, TargetCommand
+from sidecar.core.snapshot import Snapshot
+from sidecar.daemon.configs import Change, Configs
+from sidecar.daemon.log import Logger
+from sidecar.daemon.store import Disk, Store
+
+_SAID = 512
+
+
+class Health(Answer):
+    """The answer to `GET /v1/health`: who serves, since when (epoch seconds), and what keeps it from doing all it can.
+
+    `degraded` means that decisions go on but something around them does not work; `problems` says what.
+    """
+
+    version: str
+    protocol: int
+    pid: int
+    started: float
+    state: Literal["ok", "degraded"]
+    problems: tuple[str, ...]
+    state_file: str
+
+
+class Status(Snapshot):
+    """The answer to `GET /v1/status`: the engine's picture, and the daemon's own health."""
+
+    daemon: Health
+
+
+class Done(Answer):
+    """The answer to a command that was carried out."""
+
+    ok: bool = True
+
+
+class Service:
+    """One async method per route.
+
+    `clock` gives epoch seconds. `listeners` hear every notice, `toast` what people at the editors should see; `applied`
+    is told of a new configuration of the user's, `opened` that there may be new files to watch.
+    """
+
+    def __init__(
+        self,
+        configs: Configs,
+        state: Path,
+        log: Logger,
+        *,
+        clock: Callable[[], float],
+        listeners: Sequence[Callable[[Notice], None]] = (),
+        toast: Callable[[Toast, str], None] = lambda _toast, _directory: None,
+        applied: Callable[[Config], None] = lambda _config: None,
+        opened: Callable[[], None] = lambda: None,
+        disk: Disk | None = None,
+    ) -> None:
+        self.clock = clock
+        self.started = clock()
+        self.configs = configs
+        self.log = log
+        self.other_problems: Callable[[], tuple[str, ...]] = tuple
+        self._listeners, self._toast, self._applied, self._opened = listeners, toast, applied, opened
+        self._said: dict[str, tuple[str, ...]] = {}
+        self.engine = self._new_engine()
+        self.store = Store(state, lambda: self.engine.dump(self.clock()), log, lost=self._forget, disk=disk)
+        self.store.read(self._restore)
+        self._report(configs.first, ())
+
+    async def hello(self, event: Hello) -> HelloReply:
+        """Take a window's introduction; its directory's configuration is loaded anew."""
+        problems: tuple[str, ...] = ()
+        warnings: tuple[str, ...] = ()
+        change = self.configs.open(event.directory, event.overrides)
+        if change is not None:
+            self._opened()
+            self._apply(change)
+            problems, warnings = change.problems, change.warnings
+        elif event.directory:
+            warnings = (f"{event.directory}: the project's own configuration is not used",)
+        if event.protocol != PROTOCOL:
+            warnings += (f"the plugin speaks protocol {event.protocol}, the daemon {PROTOCOL}; update both",)
+        reply = self.engine.hello(event, self.clock())
+        warnings = tuple(dict.fromkeys((*warnings, *reply.warnings)))
+        self._warn(event.directory, warnings)
+        self._announce()
+        self.store.touch()
+        return reply.model_copy(update={"warnings": (*problems, *warnings)})
+
+    async def route(self, event: Route) -> Decision:
+        """Decide before something is sent; answered at once, saved within a second."""
+        decision = self.engine.route(event, self.clock())
+        self._decided("route", event, decision)
+        self.store.touch()
+        return decision
+
+    async def outcome(self, event: Outcome) -> Decision:
+        """Take how an attempt ended; answered when that is on disk."""
+        decision = self.engine.outcome(event, self.clock())
+        self._decided("outcome", event, decision)
+        await self.store.commit()
+        return decision
+
+    async def events(self, event: EditorEvents) -> EventsReply:
+        """Take raw editor events; answered when what they say is on disk."""
+        reply = self.engine.events(event, self.clock())
+        self._announce()
+        await self.store.commit()
+        return reply
+
+    async def control(self, verb: Verb, event: TargetCommand) -> Done:
+        """Carry out what a person asked for.
+
+        Raises:
+            ValueError: it cannot be done; the message says why.
+        """
+        self.engine.control(verb, event, self.clock())
+        self._announce()
+        await self.store.commit()
+        return Done()
+
+    async def explain(self, event: Route) -> Decision:
+        """Say what `route` would decide and why; changes nothing."""
+        return self.engine.explain(event, self.clock())
+
+    def snapshot(self) -> Snapshot:
+        """Give the engine's picture of this moment."""
+        return self.engine.snapshot(self.clock())
+
+    def status(self) -> Status:
+        """Give everything status shows."""
+        return Status(**dict(self.snapshot()), daemon=self.health())
+
+    def health(self) -> Health:
+        """Say whether everything works."""
+        saving = () if self.store.problem is None else (self.store.problem,)
+        problems = (*saving, *self.configs.problems, *self.other_problems())
+        return Health(
+            version=sidecar.__version__,
+            protocol=PROTOCOL,
+            pid=os.getpid(),
+            started=self.started,
+            state="degraded" if problems else "ok",
+            problems=problems,
+            state_file=str(self.store.path),
+        )
+
+    def reload(self, *, force: bool = False) -> None:
+        """Read again the configuration files that changed (all, if `force`) and put them in force."""
+        for change in self.configs.reload(force=force):
+            self._apply(change)
+        self._announce()
+
+    def tick(self) -> None:
+        """Look after what nobody reports; called every few seconds."""
+        self.store.notice_deletion()
+
+    def _new_engine(self) -> Engine:
+        return Engine(self.configs.user, now=self.clock(), version=sidecar.__version__)
+
+    def _restore(self, data: object) -> None:
+        # A fresh engine, so that nothing is left of a document that turns out to be damaged half way.
+        engine = self._new_engine()
+        engine.load(data, self.clock())
+        self.engine = engine
+
+    def _forget(self) -> None:
+        self.engine.control("reset", TargetCommand(), self.clock())
+        self._announce()
+
+    def _apply(self, change: Change) -> None:
+        unmatched: tuple[str, ...] = ()
+        if change.config is not None:
+            unmatched = self.engine.configure(change.config, self.clock(), directory=change.directory)
+            if not change.directory:
+                self._applied(change.config)
+        self._report(change, unmatched)
+
+    def _report(self, change: Change, unmatched: tuple[str, ...]) -> None:
+        if change.news:
+            for problem in change.problems:
+                self.log.error("configuration cannot be used, the last good one stays", why=problem)
+            if change.problems:
+                message = f"{change.problems[0]} - the last good one stays"
+                self._toast(Toast(title="Configuration", message=message, variant="error"), change.directory)
+        if change.mended:
+            mended = Toast(title="Configuration", message="in order again", variant="success")
+            self._toast(mended, change.directory)
+        if change.config is not None:
+            self.log.info("configuration in force", directory=change.directory or "every directory")
+        if change.config is not None or change.news:
+            self._warn(change.directory, (*change.warnings, *unmatched))
+
+    def _warn(self, directory: str, warnings: tuple[str, ...]) -> None:
+        """Log warnings that were not the last ones said about this directory."""
+        known = self._said.get(directory, ())
+        for warning in warnings:
+            if warning not in known:
+                self.log.warning("check the configuration", why=warning, directory=directory)
+        if len(self._said) > _SAID:
+            self._said.clear()
+        self._said[directory] = warnings
+
+    def _decided(self, what: str, event: Route | Outcome, decision: Decision) -> None:
+        details: dict[str, Any] = {"from": str(event.target.target), "session": event.session, "agent": event.agent}
+        if decision.target is not None:
+            details["to"] = str(decision.target.target)
+        self.log.debug(what, action=decision.action, why=decision.reason.text, **details)
+        self._announce()
+
+    def _announce(self) -> None:
+        for notice in self.engine.drain():
+            for listener in self._listeners:
+                listener(notice)

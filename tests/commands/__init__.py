@@ -1,0 +1,1 @@
+"""The command line, run for real in homes of its own."""

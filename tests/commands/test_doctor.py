@@ -1,0 +1,137 @@
+"""The doctor: finds each thing that can be wrong, and what it advises puts it right."""
+
+import json
+import subprocess
+import sys
+from itertools import pairwise
+
+import pytest
+
+from sidecar.installation import Installation
+from sidecar.opencode_binary import TESTED_VERSION
+from tests.commands.conftest import Home
+
+
+@pytest.fixture
+def healthy(home: Home) -> Home:
+    """Everything installed, the daemon running, an OpenCode of the tested version on PATH."""
+    home.program("rate-limit-sidecar", "#!/bin/sh\n")
+    home.program("opencode", f"#!/bin/sh\necho {TESTED_VERSION}\n")
+    home.inside("install")
+    home.run("start")
+    return home
+
+
+def found(home: Home) -> tuple[list[str], dict[str, str]]:
+    """Give the problems by text, and the fix of every one that has one."""
+    done = home.inside("doctor", code=1)
+    lines = done.stdout.splitlines()
+    problems = [line.removeprefix("✗ ") for line in lines if line.startswith("✗ ")]
+    fixes = {
+        line.removeprefix("✗ "): after.strip()
+        for line, after in pairwise(lines)
+        if line.startswith("✗ ") and after.startswith("    ")
+    }
+    assert lines[-1] == f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+    return problems, fixes
+
+
+def test_where_all_is_well_nothing_is_found(healthy: Home) -> None:
+    healthy.post("hello", directory=str(healthy.project))
+    shown = healthy.inside("doctor").stdout
+    assert "✗" not in shown
+    assert shown.splitlines()[-1] == "everything is in order"
+    assert f"OpenCode {TESTED_VERSION} at {healthy.bin}/opencode, the tested version" in shown
+
+
+def test_on_a_machine_without_anything_each_lack_has_its_fix(home: Home) -> None:
+    problems, fixes = found(home)
+    assert set(problems) == set(fixes)
+    assert set(fixes.values()) == {
+        f"ln -s {sys.argv[0]} ~/.local/bin/rate-limit-sidecar",
+        "rate-limit-sidecar start",
+        "rate-limit-sidecar install",
+        f"npm install -g opencode-ai@{TESTED_VERSION}",
+    }
+
+
+def test_an_editor_that_never_said_hello_is_a_note(healthy: Home) -> None:
+    assert "· no OpenCode has introduced itself to this daemon yet" in healthy.inside("doctor").stdout
+
+
+def test_a_configuration_that_cannot_be_used(healthy: Home) -> None:
+    healthy.configure('{"max_hop": 1, "mode": "x"}')
+    problems, _ = found(healthy)
+    assert len([problem for problem in problems if problem.startswith(f"{healthy.paths.config}:1: ")]) == 2
+    project = healthy.project / ".opencode"
+    project.mkdir()
+    (project / "rate-limit.jsonc").write_text('{"log": {}}')
+    healthy.configure("{}")
+    assert "· " + str(project / "rate-limit.jsonc") + ":1: log is not taken" in healthy.inside("doctor").stdout
+
+
+def test_a_socket_that_others_can_reach(healthy: Home) -> None:
+    healthy.paths.socket.chmod(0o666)
+    healthy.paths.runtime.chmod(0o777)
+    problems, fixes = found(healthy)
+    assert f"others can reach {healthy.paths.socket} (mode 666)" in problems
+    assert sorted(fixes.values()) == [f"chmod 600 {healthy.paths.socket}", f"chmod 700 {healthy.paths.runtime}"]
+    for path, mode in ((healthy.paths.socket, 0o600), (healthy.paths.runtime, 0o700)):
+        path.chmod(mode)
+    healthy.inside("doctor")
+
+
+def test_a_state_file_set_aside_is_a_note(healthy: Home) -> None:
+    (healthy.paths.state.parent / "state.json.damaged-20260101T000000Z").touch()
+    assert "· a damaged state file was set aside: " in healthy.inside("doctor").stdout
+
+
+def test_what_the_daemon_complains_about(healthy: Home) -> None:
+    healthy.inside("stop")
+    healthy.configure("{")
+    healthy.run("start")
+    problems, _ = found(healthy)
+    assert any(problem.startswith("the daemon says: ") for problem in problems)
+
+
+def test_a_daemon_that_hangs_or_is_of_another_version(healthy: Home) -> None:
+    package = Installation(healthy.paths).shim / "package.json"
+    package.write_text(json.dumps({"version": "0.0.1"}))
+    problems, fixes = found(healthy)
+    assert problems[0].startswith("the plugin is version 0.0.1, this command ")
+    assert fixes[problems[0]] == "rate-limit-sidecar install"
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        ("rm -r $SHIM", "the plugin's files are missing at "),
+        ("echo '{' > $SHIM/package.json", "the plugin's files are missing at "),
+        ("echo '// x' >> $PLUGIN", " is not what install writes"),
+        ("echo '// x' > $PLUGIN", " is not what install writes"),
+        ("rm $PLUGIN", "the plugin is not installed"),
+        ("mkdir -p .opencode/plugins; cp $PLUGIN .opencode/plugins", "OpenCode loads the plugin twice"),
+        ("printf '#!/bin/sh\\nexit 1' > $HOME/bin/opencode", "does not tell its version"),
+        ("rm $HOME/bin/opencode", "opencode is not on PATH"),
+    ],
+)
+def test_an_installation_that_was_harmed(healthy: Home, harm: str, told: str) -> None:
+    installation = Installation(healthy.paths)
+    places = {"SHIM": str(installation.shim), "PLUGIN": str(installation.user_plugin)}
+    subprocess.run(["sh", "-c", harm], cwd=healthy.project, env=healthy.environment | places, check=True)
+    problems, fixes = found(healthy)
+    assert len(problems) == 1
+    assert told in problems[0]
+    assert problems[0] in fixes
+
+
+def test_notes_do_not_make_it_fail(healthy: Home) -> None:
+    healthy.program("opencode", "#!/bin/sh\necho 9.9.9\n")
+    Installation(healthy.paths).shim.with_name("plugin-shim.new").mkdir()
+    shown = healthy.inside("doctor").stdout
+    assert f"· OpenCode 9.9.9 at {healthy.bin}/opencode; tested is {TESTED_VERSION}" in shown
+    assert "· an installation was interrupted" in shown
+
+
+def test_a_binary_that_is_named_but_missing(healthy: Home) -> None:
+    assert "✗ OPENCODE_BIN names /no/where" in healthy.inside("doctor", code=1, OPENCODE_BIN="/no/where").stdout

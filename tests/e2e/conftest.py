@@ -1,0 +1,97 @@
+"""One closed world a test: scripted providers, an isolated home, the daemon that the plugin starts in it."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sidecar.client import DaemonUnavailableError, call
+from sidecar.demo.isolated import Isolated
+from sidecar.demo.scripted import ScriptedProviders
+
+ROOT = Path(__file__).resolve().parents[2]
+PLUGIN = ROOT / "plugin-shim" / "src" / "server.ts"
+NAMES = ("alpha", "beta", "gamma")
+
+
+@pytest.fixture(scope="session")
+def opencode() -> Path:
+    """The pinned binary; `./setup.sh --test` installs it and names it, and then its absence is a failure."""
+    named = os.environ.get("OPENCODE_BIN")
+    if named and Path(named).exists():
+        return Path(named)
+    if os.environ.get("RATE_LIMIT_REQUIRE_OPENCODE"):
+        pytest.fail(f"OPENCODE_BIN={named!r} is not there; ./setup.sh --test installs it")
+    pytest.skip("OPENCODE_BIN does not name an OpenCode binary; ./setup.sh --test installs one")
+
+
+class House:
+    """What a test holds: the providers, the home, and the daemon of that home."""
+
+    def __init__(self, root: Path, binary: Path, providers: ScriptedProviders) -> None:
+        command = str(Path(sys.executable).with_name("rate-limit-sidecar"))
+        self.home = Isolated(root, binary, environment={"RATE_LIMIT_SIDECAR_COMMAND": command})
+        self.providers = providers
+        self.command = command
+        self.configure()
+
+    def configure(self, *, plugin: bool = True, model: str = "alpha/m1", **more: Any) -> None:
+        entries = {
+            name: {
+                "options": {"baseURL": self.providers.base_url(name), "apiKey": f"key-of-{name}"},
+                "models": {"m1": {"limit": {"context": 100_000, "output": 8_000}}, "small": {}},
+            }
+            for name in NAMES
+        }
+        more = {"small_model": model.split("/", maxsplit=1)[0] + "/small", **more}
+        self.home.configure(entries, plugin=PLUGIN if plugin else None, model=model, **more)
+
+    @property
+    def socket(self) -> Path:
+        return self.home.state / "run" / "sidecar.sock"
+
+    def status(self) -> dict[str, Any]:
+        answer: dict[str, Any] = call(self.socket, "GET", "/v1/status")
+        return answer
+
+    def health(self) -> dict[str, Any]:
+        answer: dict[str, Any] = call(self.socket, "GET", "/v1/health")
+        return answer
+
+    def provider(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = next(p for p in self.status()["providers"] if p["id"] == name)
+        return found
+
+    def sidecar(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.command, *arguments],
+            env=self.home.environment,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    def kill_daemon(self) -> None:
+        os.kill(self.health()["pid"], signal.SIGKILL)
+
+    def asked(self, target: str) -> int:
+        return len(self.providers.asked(target))
+
+
+@pytest.fixture
+async def house(tmp_path: Path, opencode: Path) -> AsyncIterator[House]:
+    async with ScriptedProviders() as providers:
+        made = House(tmp_path, opencode, providers)
+        yield made
+        try:
+            made.health()
+        except DaemonUnavailableError:
+            return
+        stopped = made.sidecar("stop")
+        assert stopped.returncode == 0, stopped.stderr

@@ -1,0 +1,177 @@
+"""A refusal at the first provider is answered by the second, in `opencode run` and in `opencode serve`."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from sidecar.demo.scripted import Reply, Seen, limited
+from sidecar.demo.served import Served, text_of
+
+from .conftest import House
+
+pytestmark = pytest.mark.e2e
+
+PROMPT = "say something about lighthouses"
+REFUSALS = [
+    pytest.param(limited(429, retry_after="60"), id="429-with-retry-after"),
+    pytest.param(limited(429), id="429-without-retry-after"),
+    pytest.param(limited(402, message="Insufficient credits"), id="402"),
+    pytest.param(limited(401, message="Invalid API key"), id="401"),
+    pytest.param(limited(503, message="The server is overloaded"), id="503"),
+]
+OVERFLOW = "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens."
+
+
+def said_once(seen: Seen) -> bool:
+    return sum(PROMPT in text for text in seen.texts) == 1
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+async def test_run_is_answered_by_the_next_provider(house: House, refusal: Reply) -> None:
+    house.providers.script("alpha/m1", refusal)
+    ran = await house.home.run("run", PROMPT)
+    assert ran.code == 0, ran.err
+    assert "answer from beta/m1" in ran.out
+    assert house.asked("alpha/m1") == 1
+    assert [said_once(seen) for seen in house.providers.asked("beta/m1")] == [True]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+async def test_serve_is_answered_by_the_next_provider(house: House, refusal: Reply) -> None:
+    house.providers.script("alpha/m1", refusal)
+    async with Served(house.home) as served:
+        session = await served.session()
+        answer = await served.prompt(session, PROMPT)
+        assert text_of(answer) == "answer from beta/m1"
+        assert (answer["info"]["providerID"], answer["info"]["modelID"]) == ("beta", "m1")
+        users = [m for m in await served.messages(session) if m["info"]["role"] == "user" and PROMPT in text_of(m)]
+        assert len(users) == 1
+    assert house.asked("alpha/m1") == 1
+    assert [said_once(seen) for seen in house.providers.asked("beta/m1")] == [True]
+
+
+async def test_a_failure_in_the_second_step_keeps_the_tool_result_and_runs_no_tool_twice(house: House) -> None:
+    diary = house.home.project / "diary.txt"
+    call = ("bash", {"command": f"echo ran >> {diary}; echo tool-said-this", "description": "writes a diary"})
+    house.providers.script("alpha/m1", Reply(tools=[call]), limited(429, retry_after="60"))
+    ran = await house.home.run("run", PROMPT)
+    assert ran.code == 0, ran.err
+    assert "answer from beta/m1" in ran.out
+    assert diary.read_text() == "ran\n"
+    (seen,) = house.providers.asked("beta/m1")
+    assert said_once(seen)
+    assert any("tool-said-this" in text for text in seen.texts)
+    assert house.asked("alpha/m1") == 2
+
+
+async def test_two_refusals_in_a_row_reach_the_third_provider(house: House) -> None:
+    house.providers.script("alpha/m1", limited(429, retry_after="60"))
+    house.providers.script("beta/m1", limited(503, message="Service unavailable"))
+    ran = await house.home.run("run", PROMPT)
+    assert ran.code == 0, ran.err
+    assert "answer from gamma/m1" in ran.out
+    assert [house.asked(f"{name}/m1") for name in ("alpha", "beta", "gamma")] == [1, 1, 1]
+    assert said_once(house.providers.asked("gamma/m1")[0])
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        pytest.param(limited(400, message="Invalid value for 'temperature'"), id="400"),
+        pytest.param(
+            Reply(status=400, body={"error": {"message": OVERFLOW, "code": "context_length_exceeded"}}),
+            id="context-overflow",
+        ),
+    ],
+)
+async def test_a_fault_of_the_request_moves_nothing(house: House, refusal: Reply) -> None:
+    house.providers.script("alpha/m1", refusal)
+    await house.home.run("run", PROMPT)
+    assert house.asked("alpha/m1") >= 1
+    assert house.asked("beta/") == house.asked("gamma/") == 0
+
+
+async def test_the_second_prompt_does_not_touch_a_provider_that_is_cooling(house: House) -> None:
+    house.providers.script("alpha/m1", limited(429, retry_after="600"))
+    house.providers.script("alpha/small", limited(429, retry_after="600"))
+    await house.home.run("run", PROMPT)
+    before = house.asked("alpha/")
+    assert before > 0
+    ran = await house.home.run("run", PROMPT)
+    assert ran.code == 0, ran.err
+    assert "answer from beta/m1" in ran.out
+    assert house.asked("alpha/") == before
+
+
+async def test_a_whole_account_out_of_money_is_left_alone_titles_included(house: House) -> None:
+    house.providers.script("alpha/m1", limited(402, message="Insufficient credits"))
+    await house.home.run("run", PROMPT)
+    before = house.asked("alpha/")
+    await house.home.run("run", PROMPT)
+    assert house.asked("alpha/") == before
+
+
+async def test_a_cooldown_survives_the_restart_of_everything(house: House) -> None:
+    house.providers.script("alpha/m1", limited(429, retry_after="600"))
+    await house.home.run("run", PROMPT)
+    assert house.asked("alpha/m1") == 1
+    first = house.health()["pid"]
+    assert house.sidecar("stop").returncode == 0
+    ran = await house.home.run("run", PROMPT)
+    assert "answer from beta/m1" in ran.out
+    assert house.health()["pid"] != first
+    assert house.asked("alpha/m1") == 1
+    state = json.loads((house.home.state / "state.json").read_text())
+    assert state["providers"]["alpha"]["cooldownUntil"] is not None
+
+
+async def test_two_processes_share_one_daemon_and_one_cooldown(house: House) -> None:
+    house.providers.script("alpha/m1", limited(429, retry_after="600"))
+    first, second = await asyncio.gather(house.home.run("run", PROMPT), house.home.run("run", PROMPT))
+    assert first.code == second.code == 0
+    assert "answer from beta/m1" in first.out
+    assert "answer from beta/m1" in second.out
+    counted = house.provider("beta")["counts"]["requests_hour"]
+    assert counted == house.asked("beta/")
+    assert house.provider("alpha")["counts"]["requests_hour"] == house.asked("alpha/")
+
+
+async def test_every_request_is_counted_once_with_its_tokens(house: House) -> None:
+    house.providers.script("alpha/m1", limited(429, retry_after="600"))
+    await house.home.run("run", PROMPT)
+    for name in ("alpha", "beta"):
+        assert house.provider(name)["counts"]["requests_day"] == house.asked(f"{name}/"), name
+    beta = house.provider("beta")
+    (m1,) = [m for m in beta["models"] if m["id"] == "m1"]
+    assert m1["counts"]["tokens_day"] == 15
+
+
+async def test_a_daemon_killed_in_the_middle_of_a_turn_costs_nothing(house: House) -> None:
+    hold = asyncio.Event()
+    house.providers.script("alpha/m1", Reply(text="answer from alpha/m1", hold=hold))
+    running = asyncio.create_task(house.home.run("run", PROMPT))
+    while not house.asked("alpha/m1"):
+        await asyncio.sleep(0.05)
+    house.kill_daemon()
+    hold.set()
+    ran = await running
+    assert ran.code == 0, ran.err
+    assert "answer from alpha/m1" in ran.out
+
+
+async def test_without_any_daemon_opencode_works_as_ever(house: House, tmp_path: Path) -> None:
+    house.home.environment["RATE_LIMIT_SIDECAR_COMMAND"] = str(tmp_path / "nothing-here")
+    ran = await house.home.run("run", PROMPT)
+    assert ran.code == 0, ran.err
+    assert "answer from alpha/m1" in ran.out
+
+
+async def test_the_limits_of_the_configuration_switch_before_the_provider_refuses(house: House) -> None:
+    house.home.limits({"providers": {"alpha": {"models": {"m1": {"limits": {"rph": 1}}}}}})
+    first = await house.home.run("run", PROMPT)
+    second = await house.home.run("run", PROMPT)
+    assert "answer from alpha/m1" in first.out
+    assert "answer from beta/m1" in second.out
+    assert house.asked("alpha/m1") == 1
