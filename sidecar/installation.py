@@ -140,6 +140,7 @@ class Installation:
         if self._recorded()["example"] != _digest(self.paths.config.read_text(encoding="utf-8", errors="replace")):
             return False
         self.paths.config.unlink()
+        _remove_empty(self.paths.config.parent)
         return True
 
     def take_data(self) -> None:

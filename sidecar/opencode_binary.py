@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +18,7 @@ TESTED_VERSION = "1.18.33"
 
 _INSTALL_TIMEOUT_S = 900
 _VERSION_TIMEOUT_S = 30
+_XDG = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME")
 
 
 class OpenCodeMissingError(Exception):
@@ -54,7 +56,7 @@ def pinned(cache: Path, env: Mapping[str, str] = os.environ) -> Path:
     return executable
 
 
-def version_of(executable: Path) -> str | None:
+def version_of(executable: Path, env: Mapping[str, str] = os.environ) -> str | None:
     """Ask an executable for its version, such as `1.18.33`; None when it does not answer with one."""
     try:
         answer = subprocess.run(  # noqa: S603 - the path is the user's own OpenCode
@@ -64,7 +66,7 @@ def version_of(executable: Path) -> str | None:
             text=True,
             timeout=_VERSION_TIMEOUT_S,
             check=False,
-            env={**os.environ, "OPENCODE_DISABLE_AUTOUPDATE": "1"},
+            env={**env, "OPENCODE_DISABLE_AUTOUPDATE": "1"},
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
@@ -104,7 +106,10 @@ def _executable(cache: Path) -> Path | None:
     machine = "arm64" if platform.machine().lower() in ("arm64", "aarch64") else "x64"
     packages = sorted((cache / "node_modules").glob(f"opencode-{system}-{machine}*"))
     places = (package / "bin" / "opencode" for package in packages)
-    return next((place for place in places if version_of(place) == TESTED_VERSION), None)
+    # Even asked for its version only, OpenCode makes directories where the user's own would be.
+    with tempfile.TemporaryDirectory() as elsewhere:
+        env = {**os.environ, **dict.fromkeys(_XDG, elsewhere)}
+        return next((place for place in places if version_of(place, env) == TESTED_VERSION), None)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ import asyncio
 import sys
 from pathlib import Path
 
-from sidecar.commands.files import shim_source
 from sidecar.demo.show import show
+from sidecar.installation import shim_source
 from sidecar.opencode_binary import OpenCodeMissingError, on_this_machine, pinned
 from sidecar.paths import from_environment
 

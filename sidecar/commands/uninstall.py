@@ -29,7 +29,8 @@ def run(args: argparse.Namespace) -> int:
     paths = from_environment()
     installation = Installation(paths)
     if args.project is not None:
-        _take(installation, installation.project_plugin(args.project))
+        file = installation.project_plugin(args.project)
+        print(f"removed {file}" if installation.take_plugin(file) else f"nothing of ours at {file}")
         return 0
     code = stop(paths)
     if args.purge:
@@ -37,14 +38,11 @@ def run(args: argparse.Namespace) -> int:
         if not installation.take_example():
             print(f"kept {paths.config}, because you changed it")
     for file in list(installation.plugins()):
-        _take(installation, file)
+        if installation.take_plugin(file):
+            print(f"removed {file}")
     installation.take_data()
     print("OpenCode windows that are open keep the plugin until they are closed")
     return code
-
-
-def _take(installation: Installation, file: Path) -> None:
-    print(f"removed {file}" if installation.take_plugin(file) else f"nothing of ours at {file}")
 
 
 def _purge(paths: Paths) -> None:

@@ -297,13 +297,15 @@ class Mover:
         return TargetRef(provider=target.provider, model=target.model, variant=kept)
 
     def _arrival(self, source: Target, to: Target, reason: Reason, until: float | None) -> Toast:
-        rest = f" for {span(until - self._now)}" if until is not None and until > self._now else ""
+        """Say the switch to a person: from, to, why, until when, and the price when that is new."""
+        why = KIND_WORDS[Kind(reason.code)] if reason.code in set(Kind) else reason.text
+        rest = f", free again in {span(until - self._now)}" if until is not None and until > self._now else ""
         connected = self._memory.fleet.at(self._event.directory)
         cost = ""
         if metered(to, self._config, connected) and not metered(source, self._config, connected):
             model = connected.models[to]
-            cost = f" It costs {price(model.cost_input, model.cost_output)}."
-        return Toast(title=f"Switched to {to}", message=f"{source}: {reason.text}{rest}.{cost}", variant="warning")
+            cost = f" {to.provider} costs {price(model.cost_input, model.cost_output)}."
+        return Toast(title=f"Switched to {to}", message=f"{source}: {why}{rest}.{cost}", variant="warning")
 
     def _note(
         self, what: str, reason: Reason, source: str | None, target: str | None, until: float | None = None

@@ -104,10 +104,10 @@ class Isolated:
         try:
             async with asyncio.timeout(timeout_s):
                 out, err = await process.communicate()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-            raise
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
         return Ran(process.returncode or 0, out.decode(errors="replace"), err.decode(errors="replace"))
 
 

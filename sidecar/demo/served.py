@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
@@ -12,7 +12,7 @@ import aiohttp
 
 from sidecar.demo.isolated import Isolated, free_port
 
-_START_S = 20.0
+_START_S = 30.0
 
 
 class ServedError(Exception):
@@ -39,15 +39,14 @@ class Served:
         Raises:
             TimeoutError: it does not, within 20 seconds.
         """
-        self._process = await self._home.spawn("serve", "--port", str(self._port), "--hostname", "127.0.0.1")
         self._http = aiohttp.ClientSession(f"http://127.0.0.1:{self._port}")
-        async with asyncio.timeout(_START_S):
-            while True:
-                try:
-                    await self.get("/session")
-                    break
-                except aiohttp.ClientError:
-                    await asyncio.sleep(0.1)
+        self._process = await self._home.spawn("serve", "--port", str(self._port), "--hostname", "127.0.0.1")
+        try:
+            async with asyncio.timeout(_START_S):
+                await self._listens()
+        except BaseException:
+            await self._stop()
+            raise
         self._listening = asyncio.create_task(self._listen())
         return self
 
@@ -56,8 +55,28 @@ class Served:
     ) -> None:
         """Stop the server."""
         self._listening.cancel()
+        await self._stop()
+
+    async def _listens(self) -> None:
+        """Wait until requests are answered; one sent too early can hang, so each attempt is given up quickly."""
+        async for line in self._output():
+            if b"listening" in line:
+                break
+        while True:
+            with suppress(aiohttp.ClientError, TimeoutError):
+                await self._ask("GET", "/session", None, timeout_s=3)
+                return
+            await asyncio.sleep(0.1)
+
+    async def _output(self) -> AsyncIterator[bytes]:
+        stream = self._process.stdout
+        while stream is not None and (line := await stream.readline()):
+            yield line
+
+    async def _stop(self) -> None:
         await self._http.close()
-        self._process.terminate()
+        if self._process.returncode is None:
+            self._process.terminate()
         await self._process.communicate()
 
     async def get(self, path: str) -> Any:
@@ -91,8 +110,8 @@ class Served:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._toasted.wait(), within_s)
 
-    async def _ask(self, method: str, path: str, body: Any) -> Any:
-        timeout = aiohttp.ClientTimeout(total=45)
+    async def _ask(self, method: str, path: str, body: Any, *, timeout_s: float = 45) -> Any:
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
         async with self._http.request(method, path, json=body, params=self._query, timeout=timeout) as answer:
             text = await answer.text()
             if answer.status >= 400:  # noqa: PLR2004 - the HTTP error range

@@ -23,6 +23,7 @@ _DAY_S = 86_400
 _WEEK_S = 7 * _DAY_S
 _THOUSANDS = ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k"))
 _EXACT_BELOW = 10_000
+_SECOND_MS = 1_000
 _WINDOWS = {
     "rpm": "this minute",
     "tpm": "this minute",
@@ -84,7 +85,7 @@ def _model(
     model: ModelStatus, provider: ProviderStatus, now: float, zone: tzinfo | None, *, said: bool
 ) -> Iterator[_Line]:
     state = "cooling down" if model.state == "unavailable" and model.until is not None else model.state
-    speed = f", first token after {model.first_token_ms / 1000:.1f} s" if model.first_token_ms is not None else ""
+    speed = "" if model.first_token_ms is None else f", first token after {_quick(model.first_token_ms)}"
     yield 2, f"{model.id}: {state}{speed}"
     if model.state != "available" and not (said and (model.until, model.why) == (provider.until, provider.why)):
         yield from _block(model, 3, now, zone)
@@ -147,6 +148,10 @@ def _amount(value: float, unit: Unit) -> str:
         size, letter = next((size, letter) for size, letter in _THOUSANDS if value >= size)
         return f"{value / size:.1f}".removesuffix(".0") + letter
     return f"{value:.0f}"
+
+
+def _quick(milliseconds: float) -> str:
+    return f"{milliseconds:.0f} ms" if milliseconds < _SECOND_MS else f"{milliseconds / _SECOND_MS:.1f} s"
 
 
 def _clock(at: float, now: float, zone: tzinfo | None) -> str:

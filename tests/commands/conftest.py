@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
+from uuid import uuid4
 
 import pytest
 
@@ -65,7 +66,10 @@ class Home:
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
         ):
-            ended = main(arguments)
+            try:
+                ended = main(arguments)
+            except SystemExit as usage:  # argparse ends the process after help and wrong usage
+                ended = int(usage.code or 0)
         assert ended == code, f"{arguments}: {ended}\n{out.getvalue()}\n{err.getvalue()}"
         return subprocess.CompletedProcess(arguments, ended, out.getvalue(), err.getvalue())
 
@@ -82,7 +86,7 @@ class Home:
         attempt = {
             "session": "s1",
             "turn": "t1",
-            "attempt": "a1",
+            "attempt": uuid4().hex,
             "directory": str(self.project),
             "target": {"provider": "anthropic", "model": "claude-sonnet-4-5"},
         }
@@ -102,20 +106,39 @@ class Home:
         return file
 
 
-@pytest.fixture
-def home() -> Iterator[Home]:
+@contextlib.contextmanager
+def temporary_home() -> Iterator[Home]:
+    """Make a home, and end what it may have started."""
     # Not tmp_path: a socket's path may have 103 bytes only.
     root = Path(tempfile.mkdtemp(prefix="rls-"))
     home = Home(root)
-    yield home
-    if home.paths.lock.exists():
+    try:
+        yield home
+    finally:
         home.inside("stop")
-    shutil.rmtree(root)
+        shutil.rmtree(root)
 
 
 @pytest.fixture
-def served(home: Home) -> Home:
-    """A home whose daemon runs and knows two providers, of which the first is cooling down."""
-    home.run("start")
+def home() -> Iterator[Home]:
+    with temporary_home() as home:
+        yield home
+
+
+@pytest.fixture(scope="session")
+def home_with_daemon() -> Iterator[Home]:
+    with temporary_home() as home:
+        home.run("start")
+        yield home
+
+
+@pytest.fixture
+def served(home_with_daemon: Home) -> Home:
+    """A home whose daemon runs and knows two providers, of which the first is cooling down; shared, but fresh."""
+    home = home_with_daemon
+    home.refused_once()
+    for provider in PROVIDERS:
+        home.post("targets/enable", provider=provider["id"])
+    home.post("reset")
     home.refused_once()
     return home

@@ -17,14 +17,14 @@ from tests.commands.conftest import Home
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself_with_an_example(home: Home, name: str) -> None:
     module = importlib.import_module(f"sidecar.commands.{COMMANDS[name][0]}")
-    shown = home.run(name, "--help").stdout
+    shown = home.inside(name, "--help").stdout
     assert shown.startswith(f"usage: rate-limit-sidecar {name}")
     assert " ".join(module.HELP.split()) in " ".join(shown.split())
     assert f"rate-limit-sidecar {name}" in shown.partition("example:")[2]
 
 
 def test_the_overview_lists_every_command_and_exit_code(home: Home) -> None:
-    shown = home.run("--help").stdout
+    shown = home.inside("--help").stdout
     for name, (_, line) in COMMANDS.items():
         assert f"  {name} " in shown
         assert line in shown
@@ -33,7 +33,7 @@ def test_the_overview_lists_every_command_and_exit_code(home: Home) -> None:
 
 
 def test_without_a_command_the_overview_is_an_error(home: Home) -> None:
-    done = home.run(code=2)
+    done = home.inside(code=2)
     assert done.stdout == ""
     assert "usage: rate-limit-sidecar COMMAND" in done.stderr
 
@@ -42,12 +42,12 @@ def test_without_a_command_the_overview_is_an_error(home: Home) -> None:
     ("name", "hint"), [("statu", "did you mean 'status'?"), ("xyzzy", "rate-limit-sidecar --help lists the commands")]
 )
 def test_an_unknown_command_gets_a_suggestion(home: Home, name: str, hint: str) -> None:
-    assert hint in home.run(name, code=2).stderr
+    assert hint in home.inside(name, code=2).stderr
 
 
 @pytest.mark.parametrize("arguments", [("status", "--no-such"), ("disable",), ("disable", "x", "--for", "soon")])
 def test_wrong_usage_has_its_own_exit_code(home: Home, arguments: tuple[str, ...]) -> None:
-    assert "error:" in home.run(*arguments, code=2).stderr
+    assert "error:" in home.inside(*arguments, code=2).stderr
 
 
 def test_the_version(home: Home) -> None:
@@ -58,7 +58,7 @@ def test_the_version(home: Home) -> None:
     "arguments", [("status",), ("reset",), ("clear", "a"), ("disable", "a"), ("enable", "a"), ("allow", "a")]
 )
 def test_without_a_daemon_a_command_says_how_to_start_it(home: Home, arguments: tuple[str, ...]) -> None:
-    told = home.run(*arguments, code=1).stderr
+    told = home.inside(*arguments, code=1).stderr
     assert told.startswith("rate-limit-sidecar: the daemon does not answer at")
     assert "start it with: rate-limit-sidecar start" in told
     assert len(told.splitlines()) <= 2
@@ -109,12 +109,14 @@ def test_a_terminal_that_cannot_show_a_sign_gets_a_question_mark(served: Home) -
     assert "anthropic: ? Unavailable" in shown
 
 
-def test_the_cheap_commands_load_nothing_heavy(served: Home) -> None:
+def test_the_cheap_commands_load_nothing_heavy(home: Home) -> None:
+    home.run("start")
+    home.refused_once()
     heavy = "aiohttp", "pydantic", "structlog", "watchfiles", "asyncio"
     for arguments in (["status"], ["enable", "anthropic"], ["stop"]):
         code = f"import sys; from sidecar.cli import main; main({arguments!r}); print(*sys.modules, file=sys.stderr)"
         done = subprocess.run(
-            [sys.executable, "-c", code], env=served.environment, capture_output=True, text=True, timeout=30, check=True
+            [sys.executable, "-c", code], env=home.environment, capture_output=True, text=True, timeout=30, check=True
         )
         assert set(heavy) & set(done.stderr.split()) == set(), arguments
 

@@ -1,25 +1,32 @@
 """The doctor: finds each thing that can be wrong, and what it advises puts it right."""
 
-import json
 import subprocess
 import sys
+import time
 from itertools import pairwise
 
 import pytest
 
+from sidecar import __version__
 from sidecar.installation import Installation
 from sidecar.opencode_binary import TESTED_VERSION
 from tests.commands.conftest import Home
 
 
 @pytest.fixture
-def healthy(home: Home) -> Home:
-    """Everything installed, the daemon running, an OpenCode of the tested version on PATH."""
+def installed(home: Home) -> Home:
+    """Everything installed, an OpenCode of the tested version on PATH; the daemon does not run."""
     home.program("rate-limit-sidecar", "#!/bin/sh\n")
     home.program("opencode", f"#!/bin/sh\necho {TESTED_VERSION}\n")
     home.inside("install")
-    home.run("start")
     return home
+
+
+@pytest.fixture
+def healthy(installed: Home) -> Home:
+    """And the daemon runs."""
+    installed.run("start")
+    return installed
 
 
 def found(home: Home) -> tuple[list[str], dict[str, str]]:
@@ -94,12 +101,40 @@ def test_what_the_daemon_complains_about(healthy: Home) -> None:
     assert any(problem.startswith("the daemon says: ") for problem in problems)
 
 
-def test_a_daemon_that_hangs_or_is_of_another_version(healthy: Home) -> None:
-    package = Installation(healthy.paths).shim / "package.json"
-    package.write_text(json.dumps({"version": "0.0.1"}))
-    problems, fixes = found(healthy)
-    assert problems[0].startswith("the plugin is version 0.0.1, this command ")
-    assert fixes[problems[0]] == "rate-limit-sidecar install"
+def test_a_plugin_of_another_version(installed: Home) -> None:
+    (Installation(installed.paths).shim / "package.json").write_text('{"version": "0.0.1"}')
+    problems, fixes = found(installed)
+    assert problems[1].startswith("the plugin is version 0.0.1, this command ")
+    assert fixes[problems[1]] == "rate-limit-sidecar install"
+
+
+def test_a_daemon_of_another_version_and_an_editor_that_was_seen(
+    installed: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    health = {"version": "0.0.1", "pid": 7, "started": now - 3600, "problems": []}
+    answers = {"/v1/health": health, "/v1/status": {"hello_at": now - 90}}
+    monkeypatch.setattr("sidecar.commands.doctor.call", lambda _socket, _method, route: answers[route])
+    shown = installed.inside("doctor", code=1).stdout
+    assert "✓ the daemon runs since 1 h (pid 7)" in shown
+    assert f"✗ the daemon is version 0.0.1, this command {__version__}\n    rate-limit-sidecar restart\n" in shown
+    assert "✓ an OpenCode introduced itself 1 min 30 s ago" in shown
+
+
+def test_a_daemon_that_does_not_answer(installed: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidecar.commands.doctor.running", lambda _paths: 7)
+    problems, fixes = found(installed)
+    assert problems[0].startswith("the daemon (pid 7) does not answer properly: ")
+    assert fixes[problems[0]] == "rate-limit-sidecar restart"
+
+
+def test_a_state_file_that_cannot_be_written(installed: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Not by mode: whoever runs as root may write anywhere.
+    monkeypatch.setattr("os.access", lambda _path, _mode: False)
+    problems, fixes = found(installed)
+    told = f"the state file {installed.paths.state} cannot be written"
+    assert told in problems
+    assert fixes[told] == f"chmod u+w {installed.root / '.local'}"
 
 
 @pytest.mark.parametrize(
@@ -115,14 +150,15 @@ def test_a_daemon_that_hangs_or_is_of_another_version(healthy: Home) -> None:
         ("rm $HOME/bin/opencode", "opencode is not on PATH"),
     ],
 )
-def test_an_installation_that_was_harmed(healthy: Home, harm: str, told: str) -> None:
-    installation = Installation(healthy.paths)
+def test_an_installation_that_was_harmed(installed: Home, harm: str, told: str) -> None:
+    installation = Installation(installed.paths)
     places = {"SHIM": str(installation.shim), "PLUGIN": str(installation.user_plugin)}
-    subprocess.run(["sh", "-c", harm], cwd=healthy.project, env=healthy.environment | places, check=True)
-    problems, fixes = found(healthy)
-    assert len(problems) == 1
-    assert told in problems[0]
-    assert problems[0] in fixes
+    subprocess.run(["sh", "-c", harm], cwd=installed.project, env=installed.environment | places, check=True)
+    problems, fixes = found(installed)
+    assert len(problems) == 2
+    assert problems[0].startswith("the daemon is not running at ")
+    assert told in problems[1]
+    assert problems[1] in fixes
 
 
 def test_notes_do_not_make_it_fail(healthy: Home) -> None:

@@ -128,6 +128,11 @@ class TestUninstall:
         assert f"kept {command.paths.config}, because you changed it" in command.inside("uninstall", "--purge").stdout
         assert command.paths.config.read_text() == text
 
+    def test_purge_takes_what_was_cached(self, command: Home) -> None:
+        (command.paths.cache / "opencode").mkdir(parents=True)
+        command.inside("uninstall", "--purge")
+        assert not command.paths.cache.exists()
+
     def test_plugins_of_projects_go_too(self, command: Home) -> None:
         command.inside("install", "--project", ".")
         assert (command.project / ".opencode").exists()

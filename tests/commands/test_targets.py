@@ -12,55 +12,55 @@ def test_status_shows_text_and_json(served: Home) -> None:
     assert text.splitlines()[-1] == "Current Provider: anthropic (claude-sonnet-4-5)"
     assert "\033" not in text
     assert served.states() == {"anthropic": "unavailable", "openrouter": "available"}
-    assert json.loads(served.run("status", "--json").stdout)["daemon"]["state"] == "ok"
+    assert json.loads(served.inside("status", "--json").stdout)["daemon"]["state"] == "ok"
 
 
 def test_status_fits_the_terminal(served: Home) -> None:
-    assert max(map(len, served.run("status", COLUMNS="44").stdout.splitlines())) <= 44
-    served.run("status", COLUMNS="5")
-    served.run("status", COLUMNS="5000")
+    assert max(map(len, served.inside("status", COLUMNS="44").stdout.splitlines())) <= 44
+    served.inside("status", COLUMNS="5")
+    served.inside("status", COLUMNS="5000")
 
 
 def test_clear_ends_a_cooldown_and_keeps_the_counters(served: Home) -> None:
-    assert served.run("clear", "anthropic/claude-sonnet-4-5").stdout == (
+    assert served.inside("clear", "anthropic/claude-sonnet-4-5").stdout == (
         "the cooldown of anthropic/claude-sonnet-4-5 is over\n"
     )
     assert served.states()["anthropic"] == "available"
-    assert "Requests: 1 today" in served.run("status").stdout
+    assert "Requests: 1 today" in served.inside("status").stdout
 
 
 def test_reset_forgets_the_counters_too(served: Home) -> None:
-    assert served.run("reset", "anthropic").stdout == "anthropic is reset\n"
+    assert served.inside("reset", "anthropic").stdout == "anthropic is reset\n"
     assert served.states()["anthropic"] == "available"
-    assert "Requests:" not in served.run("status").stdout
-    assert served.run("reset").stdout == "everything is reset\n"
+    assert "Requests:" not in served.inside("status").stdout
+    assert served.inside("reset").stdout == "everything is reset\n"
 
 
 def test_disable_for_a_while_and_enable(served: Home) -> None:
-    assert served.run("disable", "openrouter", "--for", "1h30m").stdout == "openrouter is not used for 1 h 30 min\n"
+    assert served.inside("disable", "openrouter", "--for", "1h30m").stdout == "openrouter is not used for 1 h 30 min\n"
     assert served.states()["openrouter"] == "disabled"
-    assert served.run("enable", "openrouter").stdout == "openrouter is used again\n"
+    assert served.inside("enable", "openrouter").stdout == "openrouter is used again\n"
     assert served.states()["openrouter"] == "available"
-    assert served.run("disable", "openrouter").stdout == "openrouter is not used until it is enabled again\n"
-    assert "Disabled until" not in served.run("status").stdout
+    assert served.inside("disable", "openrouter").stdout == "openrouter is not used until it is enabled again\n"
+    assert "Disabled until" not in served.inside("status").stdout
 
 
 def test_plain_seconds_are_a_time_too(served: Home) -> None:
-    assert served.run("disable", "openrouter", "--for", "90").stdout == "openrouter is not used for 1 min 30 s\n"
+    assert served.inside("disable", "openrouter", "--for", "90").stdout == "openrouter is not used for 1 min 30 s\n"
 
 
 def test_allow_answers_the_cost_guard(served: Home) -> None:
-    assert served.run("allow", "openrouter").stdout == "turns may move to openrouter for a day\n"
+    assert served.inside("allow", "openrouter").stdout == "turns may move to openrouter for a day\n"
 
 
 def test_an_unknown_provider_is_refused_with_those_there_are(served: Home) -> None:
-    told = served.run("disable", "antropic", code=1).stderr
+    told = served.inside("disable", "antropic", code=1).stderr
     assert "no provider 'antropic'" in told
     assert "anthropic, openrouter" in told
 
 
 def test_reset_without_a_daemon_says_what_else_would_do(home: Home) -> None:
-    assert f"deleting {home.paths.state} resets everything" in home.run("reset", code=1).stderr
+    assert f"deleting {home.paths.state} resets everything" in home.inside("reset", code=1).stderr
     home.configure('{"state_file": "mine.json"}')
     mine = home.paths.config.parent / "mine.json"
-    assert f"deleting {mine} resets everything" in home.run("reset", code=1).stderr
+    assert f"deleting {mine} resets everything" in home.inside("reset", code=1).stderr

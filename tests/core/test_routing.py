@@ -303,7 +303,7 @@ def test_within_the_allowance_a_switch_to_a_metered_target_names_the_price() -> 
     decision = world.refused("alpha/m1", **LONG)
     assert to(decision) == "beta/m1"
     assert decision.arrival is not None
-    assert "It costs $3/$15 per million tokens." in decision.arrival.message
+    assert "beta costs $3/$15 per million tokens." in decision.arrival.message
 
 
 def test_beyond_the_allowance_nothing_more_is_spent_that_day() -> None:

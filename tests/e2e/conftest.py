@@ -4,7 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +86,16 @@ class House:
 
 
 @pytest.fixture
-async def house(tmp_path: Path, opencode: Path) -> AsyncIterator[House]:
+def short_path() -> Iterator[Path]:
+    """A directory whose name leaves room for a socket: pytest's own names are longer than a socket's may be."""
+    with tempfile.TemporaryDirectory(prefix="rls-", ignore_cleanup_errors=True) as made:
+        yield Path(made)
+
+
+@pytest.fixture
+async def house(short_path: Path, opencode: Path) -> AsyncIterator[House]:
     async with ScriptedProviders() as providers:
-        made = House(tmp_path, opencode, providers)
+        made = House(short_path, opencode, providers)
         yield made
         try:
             made.health()

@@ -65,7 +65,7 @@ anthropic: ◐ Limited
   Cost: $0.50 this hour, $1.50 today
   By agent: build 100, plan 20 today
   Models:
-    claude-sonnet-4-5: cooling down, first token after 0.8 s
+    claude-sonnet-4-5: cooling down, first token after 812 ms
       Cooldown until 08:57:30 (in 4 min 10 s) — rate limit
       Requests: 50/50 this minute (room at 08:53:40), 50 this hour, 100 today
       Last error: rate limit, 10 s ago (3 errors)
@@ -147,6 +147,13 @@ def test_limits_of_one_window_hide_its_bare_count() -> None:
         "  Tokens: 9/10 today, 5 this hour",
         "  Cost: $9.00/$10.00 today, $5.00 this hour",
     ]
+
+
+def test_a_slow_first_token_is_given_in_seconds() -> None:
+    model = ModelStatus(id="m", state="available", counts=CountsInfo(requests_day=1), first_token_ms=2_345)
+    assert "    m: available, first token after 2.3 s\n" in shown(
+        ProviderStatus(id="a", state="available", models=(model,))
+    )
 
 
 def test_nothing_known_yet() -> None:
