@@ -19,11 +19,11 @@ Path = tuple[str | int, ...]
 DEPTH = 32
 
 _TOKEN = re.compile(
-    r"""(?P<string>"(?:[^"\\\n]|\\.)*+")
-      | (?P<comment>//[^\n]*+ | /\*(?:[^*]|\*(?!/))*+\*/)
+    r"""(?P<string>"[^"\\\n]*(?:\\.[^"\\\n]*)*")
+      | (?P<comment>//[^\n]* | /\*(?s:.*?)\*/)
       | (?P<open_comment>/\*)
       | (?P<mark>[][{},:])
-      | (?P<scalar>[^\s"/\][{},:]++)""",
+      | (?P<scalar>[^\s"/\][{},:]+)""",
     re.VERBOSE,
 )
 _NOT_NEWLINE = re.compile(r"[^\n]")
