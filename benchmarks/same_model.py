@@ -20,7 +20,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
-from sidecar.core.names import normalise
+from sidecar.core.names.models import normalise
 
 _START = re.compile(rb'\((\{(?:"[^"]+"|\w+):\{id:"[^"]+",env:\[)')
 _TOKEN = re.compile(

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sidecar.core.classify import classify
 from sidecar.core.failure import Evidence, Failure
+from sidecar.core.refusals.classify import classify
 
 HELP = """\
 Say what the sidecar makes of a provider's error. Reads one refusal per line as JSON from standard input (provider,

@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 from sidecar.config.catalogue import settings_for
 from sidecar.config.models import Billing, Config, Limits, ModelSettings, ProviderSettings
+from sidecar.core.cooldowns.health import Health
 from sidecar.core.events import Needs, Wire
 from sidecar.core.fleet import Connected
-from sidecar.core.health import Health
 from sidecar.core.pace import Pace
 from sidecar.core.target import Target
-from sidecar.core.usage import Usage
+from sidecar.core.usage.ledger import Usage
 from sidecar.core.words import price
 
 # A model is taken to hold a conversation when it leaves this share of its context for the answer.

@@ -10,15 +10,15 @@ from typing import Any, Literal
 from sidecar.config.catalogue import settings_for
 from sidecar.config.models import Config
 from sidecar.core.checks import metered
-from sidecar.core.classify import classify
 from sidecar.core.decisions import Decision, EventsReply, FailureInfo, HelloReply, Notice, Reason
 from sidecar.core.editor import SessionDeleted, SessionFailed, StepBegan, StepEnded, read
 from sidecar.core.events import PROTOCOL, EditorEvents, Hello, Outcome, Route, TargetCommand
 from sidecar.core.failure import Evidence, Failure, Kind, Scope
-from sidecar.core.hints import learn_limits
 from sidecar.core.lint import lint
 from sidecar.core.memory import Memory
 from sidecar.core.picture import picture
+from sidecar.core.refusals.classify import classify
+from sidecar.core.refusals.hints import learn_limits
 from sidecar.core.sessions import Session
 from sidecar.core.snapshot import Snapshot
 from sidecar.core.switching import Mover

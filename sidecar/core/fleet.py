@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from sidecar.config.models import Config
 from sidecar.core.events import ModelInfo, ProviderInfo
-from sidecar.core.names import normalise, same_model
+from sidecar.core.names.models import normalise, same_model
 from sidecar.core.target import Target
 
 DIRECTORIES = 64

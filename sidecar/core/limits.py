@@ -1,6 +1,6 @@
 """Limits as data: what a provider's headers teach, and how full one window is.
 
-Only data: headers become `LearnedLimit` in `hints.py`, counts become `Reading` in `usage.py`.
+Only data: headers become `LearnedLimit` in `refusals/hints.py`, counts become `Reading` in `usage/ledger.py`.
 """
 
 from dataclasses import dataclass

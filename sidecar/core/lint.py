@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from sidecar.config.catalogue import CATALOGUE
 from sidecar.config.models import Config
 from sidecar.core.fleet import Connected
-from sidecar.core.names import normalise
+from sidecar.core.names.models import normalise
 from sidecar.core.target import Target
 
 

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from sidecar.config.models import Config
+from sidecar.core.cooldowns.health import Health
 from sidecar.core.fleet import Fleet
-from sidecar.core.health import Health
 from sidecar.core.pace import Pace
 from sidecar.core.sessions import Sessions
 from sidecar.core.snapshot import Snapshot
 from sidecar.core.target import Target
-from sidecar.core.usage import Usage
+from sidecar.core.usage.ledger import Usage
 
 T = TypeVar("T")
 

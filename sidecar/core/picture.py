@@ -4,12 +4,12 @@ Pure reading; changes nothing.
 """
 
 from sidecar.config.models import Config, ModelSettings, ProviderSettings
-from sidecar.core.health import Block
+from sidecar.core.cooldowns.health import Block
 from sidecar.core.limits import Reading
 from sidecar.core.memory import Memory
 from sidecar.core.snapshot import CountsInfo, ModelStatus, ProviderStatus, ReadingInfo, Snapshot, State
 from sidecar.core.target import Target
-from sidecar.core.usage import Counts
+from sidecar.core.usage.ledger import Counts
 from sidecar.core.words import KIND_WORDS, span
 
 _PLAIN_MODEL = ModelSettings()

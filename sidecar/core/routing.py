@@ -13,7 +13,7 @@ from sidecar.core.checks import No, Situation, check
 from sidecar.core.decisions import Rejected
 from sidecar.core.events import ModelInfo
 from sidecar.core.fleet import priority
-from sidecar.core.names import guess_tier
+from sidecar.core.names.models import guess_tier
 from sidecar.core.target import Target
 
 _TIERS = list(Tier)

@@ -1,7 +1,7 @@
 """What is remembered of each session: what its user chose, where it is now, and what its running turn has tried.
 
 Bounded (the least recently used session goes first) and serialisable except for the running turn: a turn that outlives
-the daemon starts its bookkeeping anew, while the cooldowns, which matter, are kept in `health.py`.
+the daemon starts its bookkeeping anew, while the cooldowns, which matter, are kept in `cooldowns/health.py`.
 """
 
 from dataclasses import dataclass, field

@@ -11,7 +11,7 @@ from sidecar.config import jsonc
 from sidecar.config.explain import setting_names
 from sidecar.config.load import DEFAULT, load
 from sidecar.config.models import Config
-from sidecar.core.cooldown import DEFAULTS, rule_for
+from sidecar.core.cooldowns.cooldown import DEFAULTS, rule_for
 from sidecar.opencode_binary import TESTED_VERSION
 
 ROOT = Path(__file__).resolve().parents[2]

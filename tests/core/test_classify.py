@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.config.models import ErrorPattern
-from sidecar.core.classify import PATTERN_TEXT, classify
 from sidecar.core.failure import Evidence, Failure, Kind, Scope
-from sidecar.core.hints import LONGEST_WAIT_S
+from sidecar.core.refusals.classify import PATTERN_TEXT, classify
+from sidecar.core.refusals.hints import LONGEST_WAIT_S
 
 NOW = 1_800_000_000.0
 HOUR, DAY = 3600.0, 86400.0

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from sidecar.core import codes
-from sidecar.core.classify import classify
 from sidecar.core.failure import Evidence, Failure, Kind, Scope
-from sidecar.core.statuses import plain_rule, rest_rule
+from sidecar.core.refusals import codes
+from sidecar.core.refusals.classify import classify
+from sidecar.core.refusals.statuses import plain_rule, rest_rule
 
 Case = dict[str, Any]
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from sidecar.core import loose_words, phrases
-from sidecar.core.classify import classify
 from sidecar.core.failure import Evidence, Failure, Kind, Scope
+from sidecar.core.refusals import loose_words, phrases
+from sidecar.core.refusals.classify import classify
 
 Case = str | tuple[str, dict[str, Any]]
 

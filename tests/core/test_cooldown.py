@@ -7,7 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.config.models import Config
-from sidecar.core.cooldown import DEFAULTS, LONGEST_NAMED_S, WHY_CHARS, Cooldown, Rule, grown, named_wait, rule_for
+from sidecar.core.cooldowns.cooldown import (
+    DEFAULTS,
+    LONGEST_NAMED_S,
+    WHY_CHARS,
+    Cooldown,
+    Rule,
+    grown,
+    named_wait,
+    rule_for,
+)
 from sidecar.core.failure import Failure, Kind, Scope
 from sidecar.core.target import Target
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.core.evidence import LOOKED_AT, Findings, dig, normalise
 from sidecar.core.failure import Evidence
+from sidecar.core.refusals.evidence import LOOKED_AT, Findings, dig, normalise
 
 
 def body(value: object, **rest: object) -> Findings:

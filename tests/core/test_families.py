@@ -1,6 +1,6 @@
 import pytest
 
-from sidecar.core.families import GATEWAYS, families_of, families_of_text
+from sidecar.core.refusals.families import GATEWAYS, families_of, families_of_text
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@
 import pytest
 
 from sidecar.config.models import Config
-from sidecar.core.cooldown import DEFAULTS
+from sidecar.core.cooldowns.cooldown import DEFAULTS
+from sidecar.core.cooldowns.health import PROBE_LEASE_S, Block, Health
 from sidecar.core.failure import Failure, Kind, Scope
-from sidecar.core.health import PROBE_LEASE_S, Block, Health
 from sidecar.core.target import Target
 
 NOW = 1_790_000_000.0

@@ -6,8 +6,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from sidecar.core.cooldowns.health import PROBE_LEASE_S, Block, Health
 from sidecar.core.failure import Failure, Kind, Scope
-from sidecar.core.health import PROBE_LEASE_S, Block, Health
 from sidecar.core.target import Target
 from tests.core.test_health import CONFIG, EVERYONE, NOW
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from sidecar.config.models import Config
+from sidecar.core.cooldowns.health import MOST_PLACES, Health
+from sidecar.core.cooldowns.health_state import Saved
 from sidecar.core.failure import Kind, Scope
-from sidecar.core.health import MOST_PLACES, Health
-from sidecar.core.health_state import Saved
 from sidecar.core.target import Target
 from tests.core.test_health import CONFIG, EVERYONE, NOW, WORK, A, B, C, blocked, failure, until
 

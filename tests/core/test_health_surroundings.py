@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.config.models import Config
-from sidecar.core.cooldown import DEFAULTS
+from sidecar.core.cooldowns.cooldown import DEFAULTS
+from sidecar.core.cooldowns.health import PROBE_LEASE_S, Health
 from sidecar.core.failure import Kind, Scope
-from sidecar.core.health import PROBE_LEASE_S, Health
 from sidecar.core.target import Target
 from tests.core.test_health import A2, CONFIG, LOCAL, NETWORK, NOW, A, B, C, blocked, failure, until
 

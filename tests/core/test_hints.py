@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.core.failure import Evidence
-from sidecar.core.hints import LONGEST_WAIT_S, learn_limits, named_wait
 from sidecar.core.limits import LearnedLimit
+from sidecar.core.refusals.hints import LONGEST_WAIT_S, learn_limits, named_wait
 
 NOW = datetime(2026, 3, 11, 14, 30, tzinfo=UTC).timestamp()
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0

@@ -1,7 +1,7 @@
 """Suspicions: when a network failure is the provider's, and when it is the user's own link."""
 
+from sidecar.core.cooldowns.link import MOST, SPAN_S, Link
 from sidecar.core.failure import Failure, Kind, Scope
-from sidecar.core.link import MOST, SPAN_S, Link
 from sidecar.core.target import Target
 
 REFUSED = Failure(kind=Kind.NETWORK, scope=Scope.PROVIDER)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.config.models import Tier
-from sidecar.core.names import guess_tier, normalise, same_model
+from sidecar.core.names.models import guess_tier, normalise, same_model
 
 # Each line is one model as providers spell it; no two lines are the same model.
 MODELS = {

@@ -12,11 +12,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sidecar.config.models import Limits, PlanWindow
-from sidecar.core import usage as module
 from sidecar.core.limits import LearnedLimit
 from sidecar.core.target import Target
-from sidecar.core.usage import MOST_TOKENS, MOST_USD, Amount, Counts, Usage
-from sidecar.core.usage_state import MOST_AGENTS, MOST_LEARNED, OTHER
+from sidecar.core.usage import ledger as module
+from sidecar.core.usage.ledger import MOST_TOKENS, MOST_USD, Amount, Counts, Usage
+from sidecar.core.usage.usage_state import MOST_AGENTS, MOST_LEARNED, OTHER
 
 T0 = datetime(2026, 7, 1, 12, 0, tzinfo=UTC).timestamp()
 SONNET = Target("anthropic", "claude-sonnet-4-5")

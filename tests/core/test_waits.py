@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.core.waits import duration_s, moment_s, text_wait_s
+from sidecar.core.refusals.waits import duration_s, moment_s, text_wait_s
 
 NOW = datetime(2026, 3, 11, 14, 30, tzinfo=UTC).timestamp()  # a Wednesday
 BEIJING = timezone(timedelta(hours=8))

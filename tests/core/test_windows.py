@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.config.models import Limits, PlanWindow
-from sidecar.core.windows import DAY, TIERS, FixedDay, Series, Tally, rules_of
+from sidecar.core.usage.windows import DAY, TIERS, FixedDay, Series, Tally, rules_of
 
 T0 = datetime(2026, 7, 1, 12, 0, tzinfo=UTC).timestamp()
 

@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterator, Sequence
 
 from sidecar.config.models import ErrorPattern
-from sidecar.core import codes, loose_words, phrases
-from sidecar.core.evidence import Findings, dig
 from sidecar.core.failure import Evidence, Failure, Kind, Scope
-from sidecar.core.families import GATEWAYS
-from sidecar.core.hints import is_limit_zero, never_fits, wait_in
-from sidecar.core.rules import DAY_WORDS, LONG_WORDS, MINUTE_WORDS, Rule
-from sidecar.core.statuses import plain_rule, rest_rule
+from sidecar.core.refusals import codes, loose_words, phrases
+from sidecar.core.refusals.evidence import Findings, dig
+from sidecar.core.refusals.families import GATEWAYS
+from sidecar.core.refusals.hints import is_limit_zero, never_fits, wait_in
+from sidecar.core.refusals.rules import DAY_WORDS, LONG_WORDS, MINUTE_WORDS, Rule
+from sidecar.core.refusals.statuses import plain_rule, rest_rule
 
 PATTERN_TEXT = 4_096
 """Characters of message and body (each) a user's pattern is searched in."""

@@ -1,4 +1,4 @@
-"""What `usage.py` remembers, per provider, model and agent, and its shape in the state file.
+"""What `ledger.py` remembers, per provider, model and agent, and its shape in the state file.
 
 Only memory: it is filled and read here, compared with limits there. Every amount is held three times, for the agent at
 its model, for the model and for the provider, but only the agents' are saved: the others are their sums, so they cannot
@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from sidecar.core.limits import LearnedLimit, Reading, Unit
-from sidecar.core.windows import NANO, TIERS, Series, Tally, dollars
+from sidecar.core.usage.windows import NANO, TIERS, Series, Tally, dollars
 
 MOST_AGENTS: Final = 32
 MOST_LEARNED: Final = 16

@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 
 from sidecar.config.models import Tier
-from sidecar.core.spellings import ALIASES, RULES
+from sidecar.core.names.spellings import ALIASES, RULES
 
 _LONGEST = 200
 # Variants behind a colon that are routing or billing; `:thinking` and `:extended` are not.

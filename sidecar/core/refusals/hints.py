@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, timedelta, timezone, tzinfo
 
-from sidecar.core.evidence import Findings, dig
 from sidecar.core.failure import Evidence
-from sidecar.core.families import families_of
 from sidecar.core.limits import LearnedLimit, Unit
-from sidecar.core.waits import duration_s, moment_s, text_wait_s
+from sidecar.core.refusals.evidence import Findings, dig
+from sidecar.core.refusals.families import families_of
+from sidecar.core.refusals.waits import duration_s, moment_s, text_wait_s
 
 LONGEST_WAIT_S = 31 * 86400.0
 """No named wait is believed beyond this (a month's quota)."""

@@ -20,10 +20,10 @@ from typing import Any, Literal, Self
 
 from sidecar.config.catalogue import settings_for
 from sidecar.config.models import Config
-from sidecar.core.cooldown import DEFAULTS, JITTER_S, WHY_CHARS, Cooldown, rule_for
+from sidecar.core.cooldowns.cooldown import DEFAULTS, JITTER_S, WHY_CHARS, Cooldown, rule_for
+from sidecar.core.cooldowns.health_state import Saved
+from sidecar.core.cooldowns.link import Link
 from sidecar.core.failure import Failure, Kind, Scope
-from sidecar.core.health_state import Saved
-from sidecar.core.link import Link
 from sidecar.core.target import Target
 
 PROBE_LEASE_S = 60.0

@@ -5,7 +5,7 @@ of HTTP's own reason phrases, of network stacks and of everyday apologies; how t
 """
 
 from sidecar.core.failure import Kind, Scope
-from sidecar.core.rules import Rule, phrases
+from sidecar.core.refusals.rules import Rule, phrases
 
 LOOSE: tuple[Rule, ...] = (
     Rule(

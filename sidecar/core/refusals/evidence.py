@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sidecar.core.embedded import Parsed, pieces
 from sidecar.core.failure import Evidence
-from sidecar.core.families import families_of, families_of_text
+from sidecar.core.refusals.embedded import Parsed, pieces
+from sidecar.core.refusals.families import families_of, families_of_text
 
 LOOKED_AT = 65_536
 """Characters of a message or body that are examined: the head, and the tail where wrappers add their suffix."""

@@ -1,7 +1,7 @@
 """What may be rewritten in a model's name: prefixes, suffixes, spellings and second names, as data.
 
 Each rule says how a model is served or how its name is spelled, never which model it is; a rule that cannot tell the
-two apart has no place in here. Only data: how the rules are applied is `names.py`. Patterns see a name's words in
+two apart has no place in here. Only data: how the rules are applied is `models.py`. Patterns see a name's words in
 lower case, joined by dashes.
 """
 

@@ -7,7 +7,7 @@ overrule a status belongs in `loose_words.py`.
 """
 
 from sidecar.core.failure import Kind, Scope
-from sidecar.core.rules import DAY_WORDS, MINUTE_WORDS, Rule, any_of, phrases
+from sidecar.core.refusals.rules import DAY_WORDS, MINUTE_WORDS, Rule, any_of, phrases
 
 _RATES = any_of(MINUTE_WORDS, DAY_WORDS, phrases("rate limit*", "too many requests", "throttl*"))
 _PERSON = "(account|organi[sz]ation|user|workspace|project|team|key|subscription)"

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sidecar.core.cooldown import WHY_CHARS
+from sidecar.core.cooldowns.cooldown import WHY_CHARS
 from sidecar.core.failure import Kind
 
 _LONGEST_S = 366 * 86400.0

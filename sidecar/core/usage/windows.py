@@ -1,6 +1,6 @@
 """How amounts are counted over time: sparse buckets, days with a fixed beginning, plan windows.
 
-Only counting: nothing in here knows a provider, a model or an agent (that is `usage.py`), and nothing decides.
+Only counting: nothing in here knows a provider, a model or an agent (that is `ledger.py`), and nothing decides.
 
 The invariant of a sliding window. Time is cut into buckets of `step` whole seconds on the epoch's grid, and a bucket
 counts for as long as any part of it lies in the window. With `W = span * step` an answer therefore lies between the

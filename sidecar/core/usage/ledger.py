@@ -21,8 +21,8 @@ from typing import Any, Final, Self
 from sidecar.config.models import Limits
 from sidecar.core.limits import LearnedLimit, Reading
 from sidecar.core.target import Target
-from sidecar.core.usage_state import MOST_LEARNED, Learned, ModelUsage, ProviderUsage, Saved
-from sidecar.core.windows import NANO, TIERS, Rule, Tally, dollars, rules_of
+from sidecar.core.usage.usage_state import MOST_LEARNED, Learned, ModelUsage, ProviderUsage, Saved
+from sidecar.core.usage.windows import NANO, TIERS, Rule, Tally, dollars, rules_of
 
 MOST_TOKENS: Final = 10**12
 """The most one report may name; far above anything real, it keeps a broken one from poisoning a year of sums."""

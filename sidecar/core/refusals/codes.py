@@ -8,7 +8,7 @@ Sources: the providers' public error references.
 """
 
 from sidecar.core.failure import Kind, Scope
-from sidecar.core.rules import DAY_WORDS, MINUTE_WORDS, Rule, any_of, codes
+from sidecar.core.refusals.rules import DAY_WORDS, MINUTE_WORDS, Rule, any_of, codes
 
 _PER_TIME = any_of(MINUTE_WORDS, DAY_WORDS)
 

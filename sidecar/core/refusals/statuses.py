@@ -5,7 +5,7 @@ overload as 429. A 2xx says nothing here; an error inside a 2xx is read like one
 """
 
 from sidecar.core.failure import Kind
-from sidecar.core.rules import Rule
+from sidecar.core.refusals.rules import Rule
 
 _KINDS = (
     (Kind.AUTH, "the provider does not accept the key", {401}),
