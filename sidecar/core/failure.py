@@ -1,6 +1,7 @@
 """What a refusal is, in words every room shares: its kind, its scope, the wait it names.
 
-Only data: how evidence becomes a `Failure` is `refusals/classify.py`, what a failure does to a target is `cooldowns/health.py`.
+Only data: how evidence becomes a `Failure` is `refusals/classify.py`, what a failure does to a target is
+`cooldowns/health.py`.
 """
 
 from collections.abc import Mapping

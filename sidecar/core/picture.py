@@ -27,6 +27,7 @@ def picture(memory: Memory, config: Config, now: float) -> Snapshot:
     return Snapshot(
         at=now,
         current=None if memory.current is None else str(memory.current),
+        hello_at=memory.said_hello_at,
         providers=tuple(_provider(p, used[p], memory, config, now) for p in order),
     )
 

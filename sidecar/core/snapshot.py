@@ -65,8 +65,9 @@ class ProviderStatus(_Status):
 
 
 class Snapshot(Answer):
-    """Everything status shows; `current` is the target used last."""
+    """Everything status shows; `current` is the target used last, `hello_at` when an editor last introduced itself."""
 
     at: float
     current: str | None = None
+    hello_at: float | None = None
     providers: tuple[ProviderStatus, ...] = ()

@@ -14,9 +14,9 @@ _TRIES = 8
 _FIELDS = 100
 
 _START = re.compile(r"""[{\[](?=\s{0,20}["'{\[}\]])""")
-# Possessive, and an unclosed string runs to the end: hostile quoting stays linear.
+# Unrolled, and an unclosed string runs to the end: nothing is ever read twice, so hostile quoting stays linear.
 _PYTHON_TOKEN = re.compile(
-    r"""'((?:[^'\\]|\\.)*+)(?:'|\\?\Z)|"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|\b(None|True|False)\b""", re.DOTALL
+    r"""'([^'\\]*(?:\\.[^'\\]*)*)(?:'|\\?\Z)|"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|\b(None|True|False)\b""", re.DOTALL
 )
 _BYTE_ESCAPE = re.compile(r"\\x([0-9a-fA-F]{2})")
 _FIELD = re.compile(
