@@ -1,0 +1,177 @@
+/**
+ * One tagged request from OpenCode's call to the answer it gets: ask, act, send, report, act again.
+ *
+ * Carries out what the daemon decides and never decides itself; without an answer in time the request goes through as
+ * it is. Every wait ends when the caller gives up, and after that nothing is handed over.
+ */
+
+import { sleep, type Clock } from "./clock.ts"
+import type { Session, Sessions, Tagged } from "./context.ts"
+import type { Editor } from "./editor.ts"
+import type { Carrier } from "./fetch.ts"
+import type { Handovers } from "./handover.ts"
+import { same, written, type About, type Decision, type Outcome, type Target, type Wire } from "./protocol.ts"
+import { rerouted, type Outgoing } from "./reroute.ts"
+import type { Sidecar } from "./sidecar.ts"
+import { emptyStep, refusal } from "./stub.ts"
+import { gaveUp, transmit, type Result, type Send } from "./transmit.ts"
+import { read, recognise, type Asked } from "./wire.ts"
+
+/** Rounds of asking per request; whatever the daemon says, a request must come to an end. */
+const ROUNDS = 20
+const LONGEST_WAIT_S = 3_600
+/** Agents whose requests are no steps of the loop. */
+const NO_STEP = new Set(["title", "compaction", "summary"])
+
+export interface Services {
+  clock: Clock
+  directory: string
+  sidecar: Pick<Sidecar, "route" | "outcome" | "report" | "patience">
+  editor: Editor
+  sessions: Sessions
+  handovers: Pick<Handovers, "move">
+}
+
+/** What a decision comes to: an answer, another round, or the request as it is. */
+type Next = Response | "again" | "go"
+
+/** Gives what answers a request whose context `chat.headers` told. */
+export const carrier = (tagged: Tagged, services: Services): Carrier => {
+  return (request, send) => new Attempts(tagged, services, request, send).run()
+}
+
+class Attempts {
+  readonly #tagged: Tagged
+  readonly #services: Services
+  readonly #send: Send
+  readonly #session: Session
+  readonly #wire: Wire
+  readonly #asked: Asked
+  readonly #about: Omit<About, "target">
+  #request: Outgoing
+  #target: Target
+
+  constructor(tagged: Tagged, services: Services, request: Outgoing, send: Send) {
+    this.#tagged = tagged
+    this.#services = services
+    this.#request = request
+    this.#send = send
+    this.#target = tagged.target
+    this.#session = services.sessions.at(tagged.session)
+    this.#wire = recognise(request.url)
+    this.#asked = read(request.url, request.body, this.#session.tokens)
+    const parent = this.#session.parent ?? new Headers(request.init.headers).get("x-parent-session-id")
+    this.#about = {
+      session: tagged.session,
+      ...(parent && { parent }),
+      directory: services.directory,
+      agent: tagged.agent,
+      turn: tagged.message.id,
+      wire: this.#wire,
+      mobility: this.#wire === "unknown" ? "fixed" : NO_STEP.has(tagged.agent) ? "reroute" : "handover",
+      needs: this.#asked.needs,
+    }
+  }
+
+  async run(): Promise<Response> {
+    const move = this.#session.moves.get(this.#tagged.message.id)
+    if (move && this.#about.mobility === "handover" && !same(move.to, this.#target)) {
+      // The turn is elsewhere already, only its message still says otherwise.
+      const moved = await this.#handOver(move.to)
+      if (moved) return moved
+    }
+    for (let round = 0; round < ROUNDS; round++) {
+      const attempt = crypto.randomUUID()
+      const route = { ...this.#about, target: this.#target, at: "attempt" as const, attempt }
+      const before = await this.#follow(attempt, await this.#services.sidecar.route(route))
+      if (before instanceof Response) return before
+      if (before === "again") continue
+      const sent = await this.#transmit(attempt)
+      if (sent instanceof Response) return sent
+      const outcome = this.#outcome(attempt, sent.result)
+      const after = await this.#follow(attempt, await this.#services.sidecar.outcome(outcome))
+      // Where OpenCode's own time limit is up, nothing can be sent any more.
+      if (after === "go" || (after === "again" && this.#request.init.signal?.aborted)) return sent.deliver()
+      sent.discard()
+      if (after instanceof Response) return after
+    }
+    return this.#send(this.#request.url, this.#request.init)
+  }
+
+  #transmit(attempt: string): ReturnType<typeof transmit> {
+    const { clock, editor, sidecar } = this.#services
+    const target = this.#target
+    return transmit({
+      clock,
+      send: this.#send,
+      request: this.#request,
+      wire: this.#wire,
+      stream: this.#asked.stream,
+      patience: this.#asked.stream ? sidecar.patience(target.provider) : undefined,
+      answered: () => {
+        const toast = this.#about.mobility === "handover" ? this.#session.arrived(target) : undefined
+        if (toast) editor.toast(toast)
+      },
+      over: (result) => sidecar.report({ ...this.#outcome(attempt, result), target }),
+    })
+  }
+
+  #outcome(attempt: string, result: Result): Outcome {
+    return { ...this.#about, target: this.#target, attempt, ...result }
+  }
+
+  async #follow(attempt: string, decision: Decision | undefined): Promise<Next> {
+    this.#stopIfGivenUp(attempt)
+    if (!decision) return "go"
+    const { clock, editor } = this.#services
+    if (decision.toast) editor.toast(decision.toast)
+    switch (decision.action) {
+      case "wait":
+        editor.log("info", `waiting ${decision.wait_s ?? 0} s for ${written(this.#target)}: ${decision.reason.text}`)
+        await sleep(clock, Math.min(decision.wait_s ?? 0, LONGEST_WAIT_S) * 1_000, this.#request.init.signal)
+        this.#stopIfGivenUp(attempt)
+        return "again"
+      case "switch":
+        return decision.target ? this.#switch(decision.target, decision) : "go"
+      case "refuse":
+        return this.#refuse(decision)
+      default:
+        return "go"
+    }
+  }
+
+  async #switch(to: Target, decision: Decision): Promise<Next> {
+    const { editor } = this.#services
+    editor.log("info", `${written(this.#target)} -> ${written(to)} (${this.#tagged.agent}): ${decision.reason.text}`)
+    if (this.#about.mobility === "handover") {
+      if (decision.arrival) this.#session.expect(to, decision.arrival)
+      return (await this.#handOver(to)) ?? "go"
+    }
+    const request = rerouted(this.#request, this.#wire, editor.access(to))
+    if (!request) return this.#tagged.agent === "title" ? this.#refuse(decision) : "go"
+    this.#request = request
+    this.#target = to
+    return "again"
+  }
+
+  async #handOver(to: Target): Promise<Response | undefined> {
+    const answer = emptyStep(this.#wire, this.#asked.stream)
+    const moved = answer !== undefined && (await this.#services.handovers.move(this.#session, this.#tagged, to))
+    const signal = this.#request.init.signal
+    if (gaveUp(signal)) throw signal?.reason
+    return moved ? answer : undefined
+  }
+
+  #refuse(decision: Decision): Response {
+    const { editor } = this.#services
+    editor.log("warn", `not sent to ${written(this.#target)}: ${decision.reason.text}`)
+    return refusal(this.#wire, editor.final(`rate-limit-sidecar: ${decision.reason.text}`))
+  }
+
+  #stopIfGivenUp(attempt: string): void {
+    const signal = this.#request.init.signal
+    if (!gaveUp(signal)) return
+    this.#services.sidecar.report(this.#outcome(attempt, { ended: "aborted" }))
+    throw signal?.reason
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * The plugin OpenCode loads: its hooks, tied to the parts that do the work.
+ *
+ * Nothing but wiring, and no policy. A hook that rejects or hangs is the user's failure, so every hook catches
+ * everything and waits for nothing without a limit; the one deliberate rejection is what stops `/rate_limit_status` from
+ * becoming a request. The default export must stay the only one: OpenCode calls every export of a plugin.
+ */
+
+import type { Hooks, Plugin, PluginInput } from "@opencode-ai/plugin"
+import { carrier } from "./attempt.ts"
+import { realClock } from "./clock.ts"
+import { Sessions } from "./context.ts"
+import { socketPath, startCommand, UnixTransport } from "./daemon.ts"
+import type { Message } from "./editor.ts"
+import { remember, report, sessionOf } from "./events.ts"
+import { TAG, Wrapping } from "./fetch.ts"
+import { Handovers } from "./handover.ts"
+import { modelOf, OpenCode, targetOf, type ModelRef } from "./opencode.ts"
+import { same, type HelloReply } from "./protocol.ts"
+import { Sidecar } from "./sidecar.ts"
+
+const COMMAND = "rate_limit_status"
+const CLOSING_MS = 500
+const SHORT_STATUS = 600
+const AWAY = "Requests go through unprotected. Start it with: rate-limit-sidecar start"
+
+const server: Plugin = async (input: PluginInput, options?: Record<string, unknown>) => {
+  const clock = realClock
+  const { directory } = input
+  const editor = new OpenCode(input, clock)
+  const sessions = new Sessions()
+  const handovers = new Handovers(editor, clock)
+  const wrapping = new Wrapping(directory)
+  const sidecar = new Sidecar({
+    transport: new UnixTransport(socketPath(process.env), startCommand(options?.["command"], process.env)),
+    clock,
+    directory,
+    describe: () => editor.describe(),
+    hears: {
+      greeted: (reply) => welcome(editor, reply),
+      toast: (toast) => editor.toast(toast),
+      away: (why) => editor.toast({ title: "Rate-limit sidecar is away", message: `${why}. ${AWAY}`, variant: "warning" }),
+      back: (lost) =>
+        editor.toast({
+          title: "Rate-limit sidecar is back",
+          message: lost > 0 ? `${lost} reports were lost meanwhile.` : "What happened meanwhile has been reported.",
+          variant: "success",
+        }),
+    },
+  })
+  const services = { clock, directory, sidecar, editor, sessions, handovers }
+  sidecar.start()
+
+  const safe = async (hook: string, work: () => Promise<void> | void): Promise<void> => {
+    try {
+      if (wrapping.current) await work()
+    } catch (error) {
+      editor.log("error", `${hook}: ${String(error)}`)
+    }
+  }
+
+  const hooks: Hooks = {
+    config: (config) =>
+      safe("config", () => {
+        config.command = {
+          ...config.command,
+          [COMMAND]: { template: "Show the rate limits.", description: "Rate limits, cooldowns and what comes next" },
+        }
+      }),
+
+    event: (heard) =>
+      safe("event", async () => {
+        const { event } = heard
+        remember(event, sessions)
+        const told = report(event)
+        if (told) sidecar.event(told)
+        if (event.type === "session.idle") handovers.rest(sessions.at(sessionOf(event) ?? ""))
+      }),
+
+    "chat.message": (_, output) =>
+      safe("chat.message", async () => {
+        if (editor.claim(output) || unsent(output.parts)) return
+        const message = output.message as typeof output.message & { model: ModelRef }
+        const session = sessions.at(message.sessionID)
+        const first = session.fresh
+        session.fresh = session.stopped = false
+        const target = (session.chosen = targetOf(message.model))
+        const decision = await sidecar.route({
+          at: "message",
+          session: session.id,
+          ...(session.parent && { parent: session.parent }),
+          directory,
+          agent: message.agent,
+          turn: message.id,
+          target,
+          wire: editor.wire(target),
+          mobility: "handover",
+          needs: { context: session.tokens, tools: false, images: false },
+        })
+        if (decision?.toast) editor.toast(decision.toast)
+        const to = decision?.action === "switch" ? decision.target : undefined
+        if (!to || !editor.has(to) || same(to, target)) return
+        if (decision?.arrival) session.expect(to, decision.arrival)
+        session.moved(message.id, to, target)
+        // The TUI takes the model of a conversation's first message for the user's choice: that one keeps it, and the
+        // first request is handed over instead.
+        if (first && !session.parent && editor.wire(target) !== "unknown") return
+        message.model = modelOf(to)
+      }),
+
+    "chat.headers": (request, output) =>
+      safe("chat.headers", () => {
+        // Bedrock signs all headers; a request whose tag is taken off would be refused.
+        if (request.model.api.npm.includes("amazon-bedrock")) return
+        const message = request.message as unknown as Message & { model: ModelRef }
+        const { variant } = message.model
+        const target = targetOf({ providerID: request.model.providerID, modelID: request.model.id, ...(variant && { variant }) })
+        const tagged = { session: request.sessionID, agent: request.agent, target, message }
+        output.headers[TAG] = wrapping.tag(carrier(tagged, services), clock.now())
+      }),
+
+    "command.execute.before": async (command) => {
+      if (command.command !== COMMAND) return
+      await safe(COMMAND, () => showStatus(command.sessionID))
+      throw new Error("The rate limits are shown; nothing was sent to a model.")
+    },
+
+    dispose: async () => {
+      editor.close()
+      wrapping.remove()
+      await sidecar.close(CLOSING_MS)
+    },
+  }
+
+  async function showStatus(session: string): Promise<void> {
+    const text = (await sidecar.status()) ?? `The rate-limit sidecar does not answer. ${AWAY}`
+    // A text posted into a running conversation would be taken for a message to answer.
+    if (!sessions.at(session).busy && (await editor.say(session, text))) return
+    editor.toast({ title: "Rate limits", message: text.slice(0, SHORT_STATUS), duration_ms: 15_000 })
+  }
+
+  return hooks
+}
+
+/** A message no model gets to see. */
+const unsent = (parts: object[]): boolean => parts.every((part) => "ignored" in part && part.ignored === true)
+
+function welcome(editor: OpenCode, reply: HelloReply): void {
+  editor.toasts = reply.toasts ?? true
+  const warnings = reply.warnings ?? []
+  for (const warning of warnings) editor.log("warn", warning)
+  if (warnings.length > 0) {
+    editor.toast({ title: "Rate-limit configuration", message: warnings.join("\n"), variant: "warning" })
+  }
+}
+
+export default { id: "rate-limit-sidecar", server }

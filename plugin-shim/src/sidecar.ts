@@ -1,0 +1,262 @@
+/**
+ * The daemon as the shim sees it: ask with a budget, fail open, keep what could not be told.
+ *
+ * Nothing in here may reject or hang, whatever the daemon does: an answer that is not there in time is `undefined`, and
+ * the caller goes on as if there were no sidecar. After a failure the daemon is left alone for a while. No OpenCode in
+ * here, and no policy.
+ */
+
+import { within, type Clock } from "./clock.ts"
+import type { Answer, Transport } from "./daemon.ts"
+import { Outbox, type Item } from "./outbox.ts"
+import type { Decision, EditorEvent, EventsReply, Hello, HelloReply, Outcome, Route, Toast } from "./protocol.ts"
+
+export const ROUTE_MS = 250
+export const OUTCOME_MS = 1_000
+export const START_MS = 2_000
+const HELLO_MS = 2_000
+const STATUS_MS = 2_000
+const PAUSE_MS = 1_000
+const LONGEST_PAUSE_MS = 30_000
+const RELAUNCH_MS = 60_000
+const OUTCOMES_KEPT = 500
+const EVENTS_KEPT = 1_000
+const EVENTS_BATCH = 50
+const EVENTS_DELAY_MS = 100
+const GONE = new Set(["ENOENT", "ECONNREFUSED", "FailedToOpenSocket", "ENOTSOCK", "EACCES"])
+
+export interface SidecarOptions {
+  transport: Transport
+  clock: Clock
+  directory: string
+  /** Says who we are and what is connected. */
+  describe: () => Promise<Hello>
+  hears: {
+    greeted(reply: HelloReply): void
+    toast(toast: Toast): void
+    /** The daemon does not answer; said once until it is back. */
+    away(why: string): void
+    back(lost: number): void
+  }
+}
+
+export class Sidecar {
+  readonly #options: SidecarOptions
+  readonly #clock: Clock
+  readonly #outcomes: Outbox<Outcome>
+  readonly #events: Outbox<EditorEvent>
+  #starting: Promise<void> | undefined
+  #startEnds = 0
+  #greeting: Promise<boolean> | undefined
+  /** The socket we introduced ourselves at; another one is another daemon, which does not know us. */
+  #greeted: string | undefined
+  #reply: HelloReply | undefined
+  #failures = 0
+  #pausedUntil = 0
+  #pause = PAUSE_MS
+  #away = false
+  #launchedAt = Number.NEGATIVE_INFINITY
+
+  constructor(options: SidecarOptions) {
+    this.#options = options
+    const clock = (this.#clock = options.clock)
+    this.#outcomes = new Outbox({
+      clock,
+      limit: OUTCOMES_KEPT,
+      batch: 1,
+      delayMs: PAUSE_MS,
+      retryMs: PAUSE_MS,
+      send: async ([item]) => !item || (await this.#post("/v1/outcome", aged(item, clock), OUTCOME_MS)) !== undefined,
+    })
+    this.#events = new Outbox({
+      clock,
+      limit: EVENTS_KEPT,
+      batch: EVENTS_BATCH,
+      delayMs: EVENTS_DELAY_MS,
+      retryMs: PAUSE_MS,
+      send: (items) => this.#tell(items),
+    })
+  }
+
+  /** Finds the daemon, or starts it; returns at once. What is asked meanwhile waits for it, `START_MS` at the most. */
+  start(): void {
+    this.#startEnds = this.#clock.now() + START_MS
+    this.#starting = this.#begin()
+      .catch(() => undefined)
+      .finally(() => {
+        this.#starting = undefined
+      })
+  }
+
+  async route(body: Route): Promise<Decision | undefined> {
+    return decision(await this.#post("/v1/route", body, ROUTE_MS))
+  }
+
+  /** Reports how an attempt ended and waits for what is to be done; kept for later when nobody answers. */
+  async outcome(body: Outcome): Promise<Decision | undefined> {
+    const answer = await this.#post("/v1/outcome", body, OUTCOME_MS)
+    if (!answer) this.#outcomes.add(body)
+    return decision(answer)
+  }
+
+  /** Reports an outcome nobody waits for. */
+  report(body: Outcome): void {
+    void this.outcome(body).then((answer) => answer?.toast && this.#options.hears.toast(answer.toast))
+  }
+
+  event(event: EditorEvent): void {
+    this.#events.add(event)
+  }
+
+  /** Gives the status report, undefined when the daemon does not answer. */
+  async status(): Promise<string | undefined> {
+    const answer = await this.#ask("GET", "/v1/status?format=text", undefined, STATUS_MS)
+    const text = (answer?.data as { text?: unknown } | null | undefined)?.text
+    return typeof text === "string" ? text : undefined
+  }
+
+  /** How long a provider may take until its first byte, in milliseconds; undefined when that is not limited. */
+  patience(provider: string): number | undefined {
+    const limits = this.#reply?.first_token_timeout_s
+    const seconds = limits?.[provider] ?? limits?.["*"]
+    return seconds !== undefined && seconds > 0 ? seconds * 1_000 : undefined
+  }
+
+  /** Sends what is waiting, for `ms` at the most, and lets go of all timers. */
+  async close(ms: number): Promise<void> {
+    await within(this.#clock, ms, Promise.all([this.#outcomes.flush(), this.#events.flush()]))
+    this.#outcomes.close()
+    this.#events.close()
+  }
+
+  async #begin(): Promise<void> {
+    const { transport } = this.#options
+    if (!(await within(this.#clock, START_MS, transport.listening()))) {
+      this.#launchedAt = this.#clock.now()
+      const launched = transport.launch().catch(String)
+      const problem = await within(this.#clock, this.#startEnds - this.#clock.now(), launched)
+      if (problem !== "") {
+        this.#failed({ code: "ENOENT" }, problem || "it did not start within two seconds")
+        void launched.then((late) => late === "" && this.#resume())
+        return
+      }
+    }
+    void this.#introduced()
+  }
+
+  #post(path: string, body: unknown, budget: number): Promise<Answer | undefined> {
+    return this.#ask("POST", path, body, budget)
+  }
+
+  async #ask(method: "GET" | "POST", path: string, body: unknown, budget: number): Promise<Answer | undefined> {
+    const over = new AbortController()
+    let asked = false
+    const asking = async () => {
+      await this.#starting
+      if (this.#clock.now() < this.#pausedUntil || !(await this.#introduced())) return { answer: undefined }
+      asked = true
+      return { answer: await this.#exchange(method, path, body, over.signal) }
+    }
+    const patience = this.#starting ? Math.max(budget, this.#startEnds - this.#clock.now()) : budget
+    const done = await within(this.#clock, patience, asking())
+    if (done) return done.answer
+    over.abort()
+    if (asked) this.#failed(new Error("no answer in time"))
+    return undefined
+  }
+
+  /** Makes sure that the daemon at the socket knows us. */
+  async #introduced(): Promise<boolean> {
+    if (this.#greeted !== undefined && this.#greeted === this.#options.transport.identity()) return true
+    this.#greeting ??= this.#greet().finally(() => {
+      this.#greeting = undefined
+    })
+    return this.#greeting
+  }
+
+  async #greet(): Promise<boolean> {
+    const identity = this.#options.transport.identity()
+    const hello = await within(this.#clock, HELLO_MS, this.#options.describe().catch(() => undefined))
+    if (!hello) return false
+    const over = new AbortController()
+    const exchanged = this.#exchange("POST", "/v1/hello", hello, over.signal).then((answer) => ({ answer }))
+    const done = await within(this.#clock, HELLO_MS, exchanged)
+    over.abort()
+    if (!done) this.#failed(new Error("no answer in time"))
+    if (done?.answer?.status !== 200) return false
+    this.#greeted = identity
+    this.#reply = (done.answer.data ?? {}) as HelloReply
+    this.#options.hears.greeted(this.#reply)
+    return true
+  }
+
+  async #exchange(method: "GET" | "POST", path: string, body: unknown, over: AbortSignal): Promise<Answer | undefined> {
+    try {
+      const answer = await this.#options.transport.exchange(method, path, body, over)
+      this.#reached()
+      return answer
+    } catch (error) {
+      if (!over.aborted) this.#failed(error)
+      return undefined
+    }
+  }
+
+  #reached(): void {
+    this.#failures = 0
+    this.#pause = PAUSE_MS
+    this.#pausedUntil = 0
+    if (!this.#away) return
+    this.#away = false
+    this.#options.hears.back(this.#outcomes.dropped + this.#events.dropped)
+    void this.#outcomes.flush()
+    void this.#events.flush()
+  }
+
+  #failed(error: unknown, why?: string): void {
+    const code = String((error as { code?: unknown } | null)?.code ?? "")
+    const gone = GONE.has(code)
+    if (gone) this.#greeted = undefined
+    // Requests that ran side by side fail together: one failure, one pause.
+    if (this.#clock.now() < this.#pausedUntil) return
+    this.#failures++
+    this.#pausedUntil = this.#clock.now() + this.#pause
+    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE_MS)
+    // One late answer is a hiccup; a closed door or a second late answer is not.
+    if (!this.#away && (gone || this.#failures > 1)) {
+      this.#away = true
+      this.#options.hears.away(why ?? (gone ? "it is not running" : "it does not answer in time"))
+    }
+    if (gone && !why) this.#revive()
+  }
+
+  /** Starts a daemon again that died; one that was stopped on purpose has taken its socket with it. */
+  #revive(): void {
+    const now = this.#clock.now()
+    if (!this.#options.transport.identity() || now - this.#launchedAt < RELAUNCH_MS) return
+    this.#launchedAt = now
+    void this.#options.transport.launch().then((problem) => problem === "" && this.#resume(), () => undefined)
+  }
+
+  #resume(): void {
+    this.#pausedUntil = 0
+    void this.#introduced()
+  }
+
+  async #tell(items: Item<EditorEvent>[]): Promise<boolean> {
+    const events = items.map((item) => aged(item, this.#clock))
+    const answer = await this.#post("/v1/events", { directory: this.#options.directory, events }, OUTCOME_MS)
+    const reply = answer?.data as EventsReply | null | undefined
+    for (const toast of reply?.toasts ?? []) this.#options.hears.toast(toast)
+    return answer !== undefined
+  }
+}
+
+const aged = <T extends object>(item: Item<T>, clock: Clock): T & { age_s: number } => ({
+  ...item.value,
+  age_s: Math.max(0, clock.now() - item.at) / 1_000,
+})
+
+function decision(answer: Answer | undefined): Decision | undefined {
+  const said = answer?.status === 200 ? (answer.data as Decision | null) : null
+  return typeof said?.action === "string" ? said : undefined
+}

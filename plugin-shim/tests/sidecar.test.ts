@@ -1,0 +1,332 @@
+import { describe, expect, test } from "bun:test"
+import type { Outcome, Route, Toast } from "../src/protocol.ts"
+import { Sidecar } from "../src/sidecar.ts"
+import { FakeClock, FakeTransport, HELLO, never, PROCEED, refused, settle } from "./fake.ts"
+
+const ABOUT = {
+  session: "ses_1",
+  directory: "/here",
+  agent: "build",
+  turn: "msg_1",
+  target: { provider: "alpha", model: "m1" },
+  wire: "openai-chat",
+  mobility: "handover",
+} as const
+const ROUTE: Route = { ...ABOUT, at: "attempt", attempt: "a1" }
+const outcome = (attempt: string): Outcome => ({ ...ABOUT, attempt, ended: "ok" })
+
+function setup(describing = () => Promise.resolve(HELLO)) {
+  const clock = new FakeClock()
+  const transport = new FakeTransport()
+  const heard: string[] = []
+  const toasts: Toast[] = []
+  const sidecar = new Sidecar({
+    transport,
+    clock,
+    directory: "/here",
+    describe: describing,
+    hears: {
+      greeted: (reply) => heard.push(`greeted ${reply.version}`),
+      toast: (toast) => toasts.push(toast),
+      away: (why) => heard.push(`away: ${why}`),
+      back: (lost) => heard.push(`back, ${lost} lost`),
+    },
+  })
+  /** Runs something to its end, giving what it gave and how long it took. */
+  const timed = async <T>(work: Promise<T>): Promise<[T | "still waiting", number]> => {
+    const began = clock.now()
+    let result: T | "still waiting" = "still waiting"
+    let took = -1
+    void work.then((value) => {
+      result = value
+      took = clock.now() - began
+    })
+    for (let i = 0; i < 100 && took < 0; i++) await clock.advance(50)
+    return [result, took]
+  }
+  return { clock, transport, heard, toasts, sidecar, timed }
+}
+
+describe("the start", () => {
+  test("finds a daemon that serves, and introduces itself before the first question", async () => {
+    const { transport, sidecar, heard } = setup()
+    sidecar.start()
+    expect(await sidecar.route(ROUTE)).toMatchObject({ action: "proceed" })
+    expect(transport.launches).toBe(0)
+    expect(transport.paths()).toEqual(["/v1/hello", "/v1/route"])
+    expect(transport.calls[0]?.body).toEqual(HELLO)
+    expect(heard).toEqual(["greeted 1"])
+  })
+
+  test("starts one when nobody listens; the first question waits for it", async () => {
+    const { clock, transport, sidecar } = setup()
+    transport.serving = false
+    let ready = (_: string) => {}
+    transport.launched = [() => new Promise((resolve) => (ready = resolve))]
+    sidecar.start()
+    const asked = sidecar.route(ROUTE)
+    await clock.advance(1_500)
+    transport.serving = true
+    ready("")
+    expect(await asked).toMatchObject({ action: "proceed" })
+    expect(transport.launches).toBe(1)
+  })
+
+  test("waits no longer than two seconds for it, once", async () => {
+    const { transport, sidecar, timed, heard } = setup()
+    transport.serving = false
+    transport.launched = [never]
+    sidecar.start()
+    expect(await timed(sidecar.route(ROUTE))).toEqual([undefined, 2_000])
+    expect(await timed(sidecar.route(ROUTE))).toEqual([undefined, 0])
+    expect(heard).toEqual(["away: it did not start within two seconds"])
+  })
+
+  test("says why it could not be started", async () => {
+    const { transport, sidecar, timed, heard } = setup()
+    transport.serving = false
+    transport.launched = [() => Promise.resolve("the configuration has an error in line 3")]
+    sidecar.start()
+    expect(await timed(sidecar.route(ROUTE))).toEqual([undefined, 0])
+    expect(heard).toEqual(["away: the configuration has an error in line 3"])
+  })
+
+  test("still uses a daemon that is ready later", async () => {
+    const { clock, transport, sidecar, heard } = setup()
+    transport.serving = false
+    let ready = (_: string) => {}
+    transport.launched = [() => new Promise((resolve) => (ready = resolve))]
+    sidecar.start()
+    await clock.advance(2_000)
+    transport.serving = true
+    ready("")
+    await settle()
+    expect(await sidecar.route(ROUTE)).toMatchObject({ action: "proceed" })
+    expect(heard).toEqual(["away: it did not start within two seconds", "back, 0 lost", "greeted 1"])
+  })
+})
+
+describe("a question", () => {
+  test.each([
+    ["route", 250],
+    ["outcome", 1_000],
+  ] as const)("(%s) costs no more than %d ms when the daemon is frozen", async (what, ms) => {
+    const { transport, sidecar, timed } = setup()
+    await sidecar.route(ROUTE)
+    for (const path of ["/v1/route", "/v1/outcome"]) transport.answers.set(path, never)
+    const asked = what === "route" ? sidecar.route(ROUTE) : sidecar.outcome(outcome("a1"))
+    expect(await timed(asked)).toEqual([undefined, ms])
+  })
+
+  test("costs no more when OpenCode does not say what is connected", async () => {
+    const { transport, sidecar, timed, heard } = setup(never)
+    expect(await timed(sidecar.route(ROUTE))).toEqual([undefined, 250])
+    expect([transport.calls, heard]).toEqual([[], []])
+  })
+
+  test("is not given up because this process stood still", async () => {
+    const { clock, transport, sidecar } = setup()
+    await sidecar.route(ROUTE)
+    let answer = (_: { status: number; data: unknown }) => {}
+    transport.answers.set("/v1/route", () => new Promise((resolve) => (answer = resolve)))
+    const asked = sidecar.route(ROUTE)
+    await settle()
+    clock.jump(10_000)
+    await clock.advance(25)
+    answer({ status: 200, data: PROCEED })
+    expect(await asked).toMatchObject({ action: "proceed" })
+  })
+
+  test("is answered by nothing but a decision", async () => {
+    const { transport, sidecar } = setup()
+    for (const data of [null, {}, "yes", { action: 7 }]) {
+      transport.says("/v1/route", data)
+      expect(await sidecar.route(ROUTE)).toBeUndefined()
+    }
+    transport.says("/v1/route", PROCEED, 500)
+    expect(await sidecar.route(ROUTE)).toBeUndefined()
+    transport.says("/v1/route", PROCEED)
+    expect(await sidecar.route(ROUTE)).toMatchObject({ action: "proceed" })
+  })
+
+  test("is not asked while the daemon is left alone: one second, two, four, thirty at the most", async () => {
+    const { clock, transport, sidecar } = setup()
+    await sidecar.route(ROUTE)
+    transport.serving = false
+    transport.answers.set("/v1/hello", refused)
+    const pauses: number[] = []
+    for (let i = 0; i < 7; i++) {
+      transport.calls = []
+      const began = clock.now()
+      while (transport.calls.length === 0) {
+        await sidecar.route(ROUTE)
+        if (transport.calls.length === 0) await clock.advance(500)
+      }
+      pauses.push(clock.now() - began)
+    }
+    expect(pauses).toEqual([0, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000])
+  })
+
+  test("that fails with others counts once", async () => {
+    const { clock, transport, sidecar } = setup()
+    await sidecar.route(ROUTE)
+    transport.answers.set("/v1/route", never)
+    const asked = Promise.all([1, 2, 3, 4].map(() => sidecar.route(ROUTE)))
+    await clock.advance(250)
+    await asked
+    transport.answers.clear()
+    await clock.advance(1_000)
+    expect(await sidecar.route(ROUTE)).toBeDefined()
+  })
+})
+
+describe("away and back", () => {
+  test("are said once each; one late answer is no reason", async () => {
+    const { clock, transport, sidecar, heard } = setup()
+    await sidecar.route(ROUTE)
+    transport.answers.set("/v1/route", never)
+    for (let i = 0; i < 4; i++) {
+      void sidecar.route(ROUTE)
+      await clock.advance(250)
+      expect(heard.length).toBe(i === 0 ? 1 : 2)
+      await clock.advance(30_000)
+    }
+    transport.answers.clear()
+    await sidecar.route(ROUTE)
+    await sidecar.route(ROUTE)
+    expect(heard).toEqual(["greeted 1", "away: it does not answer in time", "back, 0 lost"])
+  })
+
+  test("the daemon is introduced again after it went, and after another one took its place", async () => {
+    const { clock, transport, sidecar } = setup()
+    await sidecar.route(ROUTE)
+    transport.launched = [() => Promise.resolve("cannot be started")]
+    transport.answers.set("/v1/route", refused)
+    await sidecar.route(ROUTE)
+    transport.answers.clear()
+    transport.calls = []
+    await clock.advance(1_000)
+    await sidecar.route(ROUTE)
+    expect(transport.paths()).toEqual(["/v1/hello", "/v1/route"])
+    transport.socket = "socket-2"
+    transport.calls = []
+    await sidecar.route(ROUTE)
+    expect(transport.paths()).toEqual(["/v1/hello", "/v1/route"])
+  })
+
+  test("a daemon that died is started again, once a minute; one that was stopped is not", async () => {
+    const { clock, transport, sidecar } = setup()
+    await sidecar.route(ROUTE)
+    transport.answers.set("/v1/route", refused)
+    transport.answers.set("/v1/hello", refused)
+    await sidecar.route(ROUTE)
+    expect(transport.launches).toBe(1)
+    await clock.advance(30_000)
+    await sidecar.route(ROUTE)
+    expect(transport.launches).toBe(1)
+    await clock.advance(60_000)
+    await sidecar.route(ROUTE)
+    expect(transport.launches).toBe(2)
+    transport.serving = false
+    await clock.advance(120_000)
+    await sidecar.route(ROUTE)
+    expect(transport.launches).toBe(2)
+  })
+})
+
+describe("reports", () => {
+  test("that could not be delivered are kept and sent later with their age, in order", async () => {
+    const { clock, transport, sidecar } = setup()
+    await sidecar.route(ROUTE)
+    transport.answers.set("/v1/outcome", refused)
+    sidecar.report(outcome("a1"))
+    await settle()
+    sidecar.report(outcome("a2"))
+    await settle()
+    transport.answers.clear()
+    transport.calls = []
+    await clock.advance(1_000)
+    const told = transport.calls.filter(({ path }) => path === "/v1/outcome").map(({ body }) => body as Outcome)
+    expect(told.map(({ attempt }) => attempt)).toEqual(["a1", "a2"])
+    expect(told.map(({ age_s }) => age_s)).toEqual([1, 1])
+  })
+
+  test("that are delivered carry no age", async () => {
+    const { transport, sidecar } = setup()
+    await sidecar.outcome(outcome("a1"))
+    expect((transport.calls.at(-1)?.body as Outcome).age_s).toBeUndefined()
+  })
+
+  test("are not sent again because the daemon did not like them", async () => {
+    const { clock, transport, sidecar } = setup()
+    transport.says("/v1/outcome", { error: "no" }, 400)
+    sidecar.report(outcome("a1"))
+    await clock.advance(60_000)
+    expect(transport.paths().filter((path) => path === "/v1/outcome").length).toBe(1)
+  })
+
+  test("are kept up to a bound; what was lost is said", async () => {
+    const { clock, transport, sidecar, heard } = setup()
+    await sidecar.route(ROUTE)
+    for (const path of ["/v1/outcome", "/v1/events", "/v1/hello"]) transport.answers.set(path, refused)
+    for (let i = 0; i < 510; i++) sidecar.report(outcome(`a${i}`))
+    for (let i = 0; i < 1_005; i++) sidecar.event({ type: "session.idle", properties: { i } })
+    await clock.advance(1_000)
+    transport.answers.clear()
+    await clock.advance(60_000)
+    expect(heard.at(-2)).toBe("back, 15 lost")
+    const told = transport.calls.filter(({ path, body }) => path === "/v1/outcome" && (body as Outcome).age_s !== undefined)
+    expect((told.at(-1)?.body as Outcome).attempt).toBe("a509")
+  })
+
+  test("of events go in batches, in order, and bring toasts", async () => {
+    const { clock, transport, sidecar, toasts } = setup()
+    const toast = { title: "t", message: "m" }
+    transport.says("/v1/events", { accepted: 3, toasts: [toast] })
+    for (const i of [1, 2, 3]) sidecar.event({ type: "session.idle", properties: { i } })
+    await clock.advance(100)
+    const batches = transport.calls.filter(({ path }) => path === "/v1/events").map(({ body }) => body)
+    expect(batches).toEqual([
+      { directory: "/here", events: [1, 2, 3].map((i) => ({ type: "session.idle", properties: { i }, age_s: 0.1 })) },
+    ])
+    expect(toasts).toEqual([toast])
+  })
+
+  test("nobody waits for show what they bring", async () => {
+    const { transport, sidecar, toasts } = setup()
+    const toast = { title: "t", message: "m" }
+    transport.says("/v1/outcome", { ...PROCEED, toast })
+    sidecar.report(outcome("a1"))
+    await settle()
+    expect(toasts).toEqual([toast])
+  })
+
+  test("are flushed when closing, but closing does not wait for a frozen daemon", async () => {
+    const { clock, transport, sidecar, timed } = setup()
+    await sidecar.route(ROUTE)
+    sidecar.event({ type: "session.idle", properties: {} })
+    expect((await timed(sidecar.close(500)))[1]).toBe(0)
+    expect(transport.paths().at(-1)).toBe("/v1/events")
+    transport.answers.set("/v1/events", never)
+    sidecar.event({ type: "session.idle", properties: {} })
+    expect((await timed(sidecar.close(500)))[1]).toBe(500)
+    await clock.advance(10_000)
+    expect(clock.pending).toBeLessThanOrEqual(1)
+  })
+})
+
+test("the patience with a provider is its own, else everybody's, else without end", async () => {
+  const { transport, sidecar } = setup()
+  expect(sidecar.patience("alpha")).toBeUndefined()
+  transport.says("/v1/hello", { protocol: 1, version: "1", first_token_timeout_s: { "*": 60, beta: 5, gamma: 0 } })
+  await sidecar.route(ROUTE)
+  expect(["alpha", "beta", "gamma"].map((provider) => sidecar.patience(provider))).toEqual([60_000, 5_000, undefined])
+})
+
+test("the status is the report's text, or nothing", async () => {
+  const { transport, sidecar } = setup()
+  transport.says("/v1/status?format=text", { text: "alpha: available" })
+  expect(await sidecar.status()).toBe("alpha: available")
+  transport.says("/v1/status?format=text", { other: 1 })
+  expect(await sidecar.status()).toBeUndefined()
+})
