@@ -81,7 +81,8 @@ def _verdict(enabled: bool, block: Block | None, readings: tuple[Reading, ...]) 
     if not enabled:
         return "disabled", "disabled in the configuration", None
     if block is not None:
-        return _STATE_OF_BLOCK[block.code], block.why, block.until
+        words = KIND_WORDS[block.kind] if block.kind is not None and block.code == "cooling" else block.why
+        return _STATE_OF_BLOCK[block.code], words, block.until
     full = [r for r in readings if r.full]
     if full:
         last = max(full, key=lambda r: r.frees_at or 0)

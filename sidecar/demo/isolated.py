@@ -7,6 +7,7 @@ would reach for the network.
 import asyncio
 import json
 import os
+import shutil
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -77,6 +78,12 @@ class Isolated:
         if plugin is not None:
             config["plugin"] = [plugin.as_uri()]
         (self.config / "opencode.json").write_text(json.dumps(config, indent=2))
+
+    def share(self, other: "Isolated") -> None:
+        """Take the packages another home has installed: OpenCode fetches its plugin package once per configuration."""
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(other.config / name, self.config / name)
+        (self.config / "node_modules").symlink_to(other.config / "node_modules")
 
     def limits(self, config: Mapping[str, Any]) -> None:
         """Write the sidecar's configuration for this home."""

@@ -1,5 +1,6 @@
 """One closed world a test: scripted providers, an isolated home, the daemon that the plugin starts in it."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -29,6 +30,18 @@ def opencode() -> Path:
     if os.environ.get("RATE_LIMIT_REQUIRE_OPENCODE"):
         pytest.fail(f"OPENCODE_BIN={named!r} is not there; ./setup.sh --test installs it")
     pytest.skip("OPENCODE_BIN does not name an OpenCode binary; ./setup.sh --test installs one")
+
+
+@pytest.fixture(scope="session")
+def furnished(opencode: Path) -> Iterator[Isolated]:
+    """A home in which OpenCode has installed what it needs for plugins, for all others to share."""
+    with tempfile.TemporaryDirectory(prefix="rls-", ignore_cleanup_errors=True) as made:
+        empty = Path(made) / "plugin.ts"
+        empty.write_text("export default { id: 'empty', server: async () => ({}) }\n")
+        home = Isolated(Path(made), opencode)
+        home.configure({}, plugin=empty)
+        asyncio.run(home.run("models"))
+        yield home
 
 
 class House:
@@ -93,9 +106,10 @@ def short_path() -> Iterator[Path]:
 
 
 @pytest.fixture
-async def house(short_path: Path, opencode: Path) -> AsyncIterator[House]:
+async def house(short_path: Path, opencode: Path, furnished: Isolated) -> AsyncIterator[House]:
     async with ScriptedProviders() as providers:
         made = House(short_path, opencode, providers)
+        made.home.share(furnished)
         yield made
         try:
             made.health()

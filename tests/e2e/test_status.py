@@ -53,9 +53,17 @@ async def test_the_log_says_from_where_to_where_and_why(house: House) -> None:
 
 async def test_opencode_s_own_log_names_the_switch(house: House) -> None:
     house.providers.script("alpha/m1", limited(429, retry_after="90"))
-    await house.home.run("run", "hello")
-    logs = (house.home.home / ".local/share/opencode/log").glob("*")
-    assert any("beta/m1" in line and "rate-limit-sidecar" in line for f in logs for line in f.read_text().splitlines())
+    # In serve mode, because `opencode run` exits before it has written the end of its own log.
+    async with Served(house.home) as served:
+        await served.prompt(await served.session(), "hello")
+        logs = house.home.home / ".local/share/opencode/log"
+        async with asyncio.timeout(10):
+            while not any(_names_the_switch(line) for f in logs.glob("*") for line in f.read_text().splitlines()):
+                await asyncio.sleep(0.1)
+
+
+def _names_the_switch(line: str) -> bool:
+    return "rate-limit-sidecar" in line and "alpha/m1" in line and "beta/m1" in line
 
 
 class Terminal:
