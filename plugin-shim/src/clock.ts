@@ -51,7 +51,8 @@ const PARTS = 10
 export async function within<T>(clock: Clock, ms: number, promise: Promise<T>): Promise<T | undefined> {
   const over = new AbortController()
   const spent = async () => {
-    for (let part = 0; part < PARTS && !over.signal.aborted; part++) await sleep(clock, Math.max(0, ms) / PARTS, over.signal)
+    for (let part = 0; part < PARTS && !over.signal.aborted; part++)
+      await sleep(clock, Math.max(0, ms) / PARTS, over.signal)
     return undefined
   }
   try {

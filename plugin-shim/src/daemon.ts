@@ -44,7 +44,10 @@ export function startCommand(option: unknown, env: Env): string[] | undefined {
     return [...words, "start"]
   }
   const places = [...(env["PATH"] ?? "").split(delimiter), join(env["HOME"] || homedir(), ".local/bin")]
-  const found = places.filter(isAbsolute).map((place) => join(place, COMMAND)).find((file) => isFile(file, constants.X_OK))
+  const found = places
+    .filter(isAbsolute)
+    .map((place) => join(place, COMMAND))
+    .find((file) => isFile(file, constants.X_OK))
   return found ? [found, "start"] : undefined
 }
 
@@ -77,7 +80,10 @@ export class UnixTransport implements Transport {
   exchange(method: "GET" | "POST", path: string, body: unknown, signal: AbortSignal): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const payload = body === undefined ? undefined : Buffer.from(JSON.stringify(body))
-      const headers = { Host: HOST, ...(payload && { "Content-Type": "application/json", "Content-Length": payload.length }) }
+      const headers = {
+        Host: HOST,
+        ...(payload && { "Content-Type": "application/json", "Content-Length": payload.length }),
+      }
       const sent = request({ socketPath: this.#socket, method, path, headers, signal }, (answer) => {
         const chunks: Buffer[] = []
         let size = 0

@@ -83,14 +83,30 @@ export function report(event: BusEvent): EditorEvent | undefined {
       const info = fields(properties["info"])
       const error = trouble(info["error"])
       const over = info["role"] === "assistant" && (error || fields(info["time"])["completed"])
-      return over && !isEmptyStep(info) ? tell({ info: { ...pick(info, ...STEP_FIELDS), ...(error && { error }) } }) : undefined
+      return over && !isEmptyStep(info)
+        ? tell({ info: { ...pick(info, ...STEP_FIELDS), ...(error && { error }) } })
+        : undefined
     }
     default:
       return undefined
   }
 }
 
-const STEP_FIELDS = ["id", "sessionID", "parentID", "role", "agent", "mode", "providerID", "modelID", "variant", "cost", "tokens", "time", "finish"]
+const STEP_FIELDS = [
+  "id",
+  "sessionID",
+  "parentID",
+  "role",
+  "agent",
+  "mode",
+  "providerID",
+  "modelID",
+  "variant",
+  "cost",
+  "tokens",
+  "time",
+  "finish",
+]
 
 /** The empty step of a handover was never asked of any provider. */
 function isEmptyStep(info: Fields): boolean {
@@ -109,7 +125,9 @@ function trouble(error: unknown): Fields | undefined {
       ...pick(said, "statusCode", "providerID"),
       message: string(said["message"])?.slice(0, MESSAGE_LIMIT) ?? "",
       ...(headers.length > 0 && { responseHeaders: reported(new Headers(headers as [string, string][])) }),
-      ...(said["responseBody"] !== undefined && { responseBody: string(said["responseBody"])?.slice(0, BODY_LIMIT) ?? "" }),
+      ...(said["responseBody"] !== undefined && {
+        responseBody: string(said["responseBody"])?.slice(0, BODY_LIMIT) ?? "",
+      }),
     },
   }
 }

@@ -32,7 +32,8 @@ export class Handovers {
     return this.#inTurn(session.id, async () => {
       const move = session.moved(from.message.id, to, session.chosen ?? from.target)
       move.times++
-      const done = move.times <= TIMES && this.#editor.has(to) && (await this.#editor.redirect(from.message, to, move.chosen))
+      const done =
+        move.times <= TIMES && this.#editor.has(to) && (await this.#editor.redirect(from.message, to, move.chosen))
       if (done) return true
       session.moves.delete(from.message.id)
       this.#editor.log("error", `could not hand ${written(from.target)} over to ${written(to)}`)
@@ -62,9 +63,11 @@ export class Handovers {
 
   #inTurn<T>(session: string, work: () => Promise<T>): Promise<T> {
     const done = (this.#queue.get(session) ?? Promise.resolve()).then(work, work)
-    const settled = done.catch(() => undefined).then(() => {
-      if (this.#queue.get(session) === settled) this.#queue.delete(session)
-    })
+    const settled = done
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#queue.get(session) === settled) this.#queue.delete(session)
+      })
     this.#queue.set(session, settled)
     return done
   }

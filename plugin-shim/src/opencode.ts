@@ -9,7 +9,15 @@ import type { PluginInput } from "@opencode-ai/plugin"
 import pkg from "../package.json" with { type: "json" }
 import { within, type Clock } from "./clock.ts"
 import type { Access, Editor, Message } from "./editor.ts"
-import { PROTOCOL, type Hello, type ModelInfo, type ProviderInfo, type Target, type Toast, type Wire } from "./protocol.ts"
+import {
+  PROTOCOL,
+  type Hello,
+  type ModelInfo,
+  type ProviderInfo,
+  type Target,
+  type Toast,
+  type Wire,
+} from "./protocol.ts"
 import { wireOf } from "./wire.ts"
 
 const CALL_MS = 5_000
@@ -68,8 +76,13 @@ const PASSING = [
 /** Invisible, and enough to keep the patterns from matching. */
 const WORD_JOINER = "\u2060"
 
-const usable = (value: unknown): number => (typeof value === "number" && value >= 0 && Number.isFinite(value) ? value : 0)
+/** What the protocol takes; one value out of bounds would cost the whole introduction. */
+const amount = (value: unknown): number =>
+  typeof value === "number" && value >= 0 ? Math.min(Math.round(value), 1e12) : 0
+const price = (value: unknown): number => (typeof value === "number" && value >= 0 ? Math.min(value, 1e9) : 0)
 const text = (value: unknown): string => (typeof value === "string" ? value.slice(0, 512) : "")
+const isId = (value: string): boolean => value.length > 0 && value.length <= 256
+const MODELS = 5_000
 
 export class OpenCode implements Editor {
   readonly #client: Client
@@ -120,9 +133,9 @@ export class OpenCode implements Editor {
     const model = this.#model(target)
     const provider = this.#catalogue.get(target.provider)
     if (!model || !provider) return undefined
-    const { apiKey, headers } = provider.options
+    const { headers } = provider.options
     const baseURL = text(provider.options["baseURL"]) || model.api.url || HOMES[model.api.npm] || ""
-    const key = typeof apiKey === "string" ? apiKey : (provider.key ?? "")
+    const key = keyOf(provider)
     if (!URL.canParse(baseURL) || baseURL.includes("${") || NO_KEY.test(key)) return undefined
     const own = { ...(headers as Record<string, string> | undefined), ...model.headers }
     return { wire: wireOf(model.api.npm), baseURL, key, model: model.api.id, headers: own }
@@ -147,7 +160,14 @@ export class OpenCode implements Editor {
    */
   async #rewrite(message: Message, chosen: Target): Promise<boolean> {
     const { providerID, modelID, variant } = modelOf(chosen)
-    const body = { messageID: message.id, agent: String(message["agent"]), model: { providerID, modelID }, variant, noReply: true, parts: [] }
+    const body = {
+      messageID: message.id,
+      agent: String(message["agent"]),
+      model: { providerID, modelID },
+      variant,
+      noReply: true,
+      parts: [],
+    }
     this.#rewriting.set(message.id, message)
     try {
       const stored = await this.#call(() => this.#client.session.prompt({ path: { id: message.sessionID }, body }))
@@ -171,8 +191,7 @@ export class OpenCode implements Editor {
   /** Shows text in a conversation without sending it to any model; the session must be idle. */
   async say(session: string, said: string): Promise<boolean> {
     const found = (await this.#call(() => this.#client.session.get({ path: { id: session } }))) as
-      | { agent?: string; model?: { id: string; providerID: string } }
-      | undefined
+      { agent?: string; model?: { id: string; providerID: string } } | undefined
     if (!found) return false
     const model = found.model && { providerID: found.model.providerID, modelID: found.model.id }
     const body = {
@@ -213,34 +232,44 @@ export class OpenCode implements Editor {
   /** Calls the client; undefined when that failed or took too long. */
   async #call<T>(call: () => Promise<{ data?: T }>): Promise<T | undefined> {
     if (this.#closed) return undefined
-    const answer = await within(this.#clock, CALL_MS, call().catch(() => undefined))
+    const answer = await within(
+      this.#clock,
+      CALL_MS,
+      call().catch(() => undefined),
+    )
     return answer?.data ?? undefined
   }
 }
 
+/** Gives the key OpenCode uses for a provider; its options count before its login. */
+function keyOf(provider: Provider): string {
+  const { apiKey } = provider.options
+  return typeof apiKey === "string" ? apiKey : (provider.key ?? "")
+}
+
 function described(provider: Provider, preferred: string | undefined): ProviderInfo {
-  const models = Object.values(provider.models as Record<string, Model>)
+  const models = Object.values(provider.models as Record<string, Model>).filter((model) => isId(model.id))
+  const uninvited = keyOf(provider) === NOBODYS_KEY
   return {
     id: provider.id,
     name: text(provider.name),
     base_url: text(provider.options["baseURL"]) || text(models[0]?.api.url),
-    has_key: provider.options["apiKey"] !== NOBODYS_KEY,
-    default_model: preferred ?? "",
-    models: models.map(
-      (model): ModelInfo => ({
-        id: model.id,
-        name: text(model.name),
-        context: usable(model.limit.context),
-        output: usable(model.limit.output),
-        cost_input: usable(model.cost.input),
-        cost_output: usable(model.cost.output),
-        tools: model.capabilities.toolcall,
-        images: model.capabilities.input.image,
-        reasoning: model.capabilities.reasoning,
-        released: text(model.release_date),
-        wire: wireOf(model.api.npm),
-        variants: Object.keys(model.variants ?? {}),
-      }),
-    ),
+    has_key: !uninvited && keyOf(provider) !== "",
+    uninvited,
+    default_model: text(preferred),
+    models: models.slice(0, MODELS).map((model): ModelInfo => ({
+      id: model.id,
+      name: text(model.name),
+      context: amount(model.limit?.context),
+      output: amount(model.limit?.output),
+      cost_input: price(model.cost?.input),
+      cost_output: price(model.cost?.output),
+      tools: model.capabilities?.toolcall !== false,
+      images: model.capabilities?.input?.image === true,
+      reasoning: model.capabilities?.reasoning === true,
+      released: text(model.release_date),
+      wire: wireOf(model.api.npm),
+      variants: Object.keys(model.variants ?? {}).map(text),
+    })),
   }
 }

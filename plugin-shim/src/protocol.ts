@@ -39,6 +39,8 @@ export interface ProviderInfo {
   name: string
   base_url: string
   has_key: boolean
+  /** Connected by itself, without a key and without anybody asking for it. */
+  uninvited: boolean
   default_model: string
   models: ModelInfo[]
 }

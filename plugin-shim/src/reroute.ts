@@ -27,6 +27,15 @@ const ENDPOINT: Partial<Record<Wire, RegExp>> = {
 
 /** Gives the request for another target, undefined when it cannot be made. */
 export function rerouted(request: Outgoing, wire: Wire, to: Access | undefined): Outgoing | undefined {
+  try {
+    return made(request, wire, to)
+  } catch {
+    // An address or a header of the configuration that is none.
+    return undefined
+  }
+}
+
+function made(request: Outgoing, wire: Wire, to: Access | undefined): Outgoing | undefined {
   const body = parse(request.body)
   const url = new URL(request.url)
   const endpoint = ENDPOINT[wire]?.exec(url.pathname)?.[0]

@@ -39,7 +39,8 @@ const server: Plugin = async (input: PluginInput, options?: Record<string, unkno
     hears: {
       greeted: (reply) => welcome(editor, reply),
       toast: (toast) => editor.toast(toast),
-      away: (why) => editor.toast({ title: "Rate-limit sidecar is away", message: `${why}. ${AWAY}`, variant: "warning" }),
+      away: (why) =>
+        editor.toast({ title: "Rate-limit sidecar is away", message: `${why}. ${AWAY}`, variant: "warning" }),
       back: (lost) =>
         editor.toast({
           title: "Rate-limit sidecar is back",
@@ -114,13 +115,17 @@ const server: Plugin = async (input: PluginInput, options?: Record<string, unkno
         if (request.model.api.npm.includes("amazon-bedrock")) return
         const message = request.message as unknown as Message & { model: ModelRef }
         const { variant } = message.model
-        const target = targetOf({ providerID: request.model.providerID, modelID: request.model.id, ...(variant && { variant }) })
+        const target = targetOf({
+          providerID: request.model.providerID,
+          modelID: request.model.id,
+          ...(variant && { variant }),
+        })
         const tagged = { session: request.sessionID, agent: request.agent, target, message }
         output.headers[TAG] = wrapping.tag(carrier(tagged, services), clock.now())
       }),
 
     "command.execute.before": async (command) => {
-      if (command.command !== COMMAND) return
+      if (command.command !== COMMAND || !wrapping.current) return
       await safe(COMMAND, () => showStatus(command.sessionID))
       throw new Error("The rate limits are shown; nothing was sent to a model.")
     },

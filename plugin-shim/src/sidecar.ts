@@ -11,9 +11,9 @@ import type { Answer, Transport } from "./daemon.ts"
 import { Outbox, type Item } from "./outbox.ts"
 import type { Decision, EditorEvent, EventsReply, Hello, HelloReply, Outcome, Route, Toast } from "./protocol.ts"
 
-export const ROUTE_MS = 250
-export const OUTCOME_MS = 1_000
-export const START_MS = 2_000
+const ROUTE_MS = 250
+const OUTCOME_MS = 1_000
+const START_MS = 2_000
 const HELLO_MS = 2_000
 const STATUS_MS = 2_000
 const PAUSE_MS = 1_000
@@ -155,13 +155,15 @@ export class Sidecar {
       await this.#starting
       if (this.#clock.now() < this.#pausedUntil || !(await this.#introduced())) return { answer: undefined }
       asked = true
-      return { answer: await this.#exchange(method, path, body, over.signal) }
+      const answer = await this.#exchange(method, path, body, over.signal)
+      if (answer) this.#reached()
+      return { answer }
     }
     const patience = this.#starting ? Math.max(budget, this.#startEnds - this.#clock.now()) : budget
     const done = await within(this.#clock, patience, asking())
     if (done) return done.answer
     over.abort()
-    if (asked) this.#failed(new Error("no answer in time"))
+    if (asked) this.#failed(undefined)
     return undefined
   }
 
@@ -176,14 +178,20 @@ export class Sidecar {
 
   async #greet(): Promise<boolean> {
     const identity = this.#options.transport.identity()
-    const hello = await within(this.#clock, HELLO_MS, this.#options.describe().catch(() => undefined))
-    if (!hello) return false
+    const hello = await within(
+      this.#clock,
+      HELLO_MS,
+      this.#options.describe().catch(() => undefined),
+    )
+    if (!hello) return this.#failed(undefined, "OpenCode does not say which models are connected")
     const over = new AbortController()
     const exchanged = this.#exchange("POST", "/v1/hello", hello, over.signal).then((answer) => ({ answer }))
     const done = await within(this.#clock, HELLO_MS, exchanged)
     over.abort()
-    if (!done) this.#failed(new Error("no answer in time"))
-    if (done?.answer?.status !== 200) return false
+    if (!done) return this.#failed(undefined)
+    if (!done.answer) return false
+    if (done.answer.status !== 200) return this.#failed(undefined, `it refuses us (HTTP ${done.answer.status})`)
+    this.#reached()
     this.#greeted = identity
     this.#reply = (done.answer.data ?? {}) as HelloReply
     this.#options.hears.greeted(this.#reply)
@@ -192,9 +200,7 @@ export class Sidecar {
 
   async #exchange(method: "GET" | "POST", path: string, body: unknown, over: AbortSignal): Promise<Answer | undefined> {
     try {
-      const answer = await this.#options.transport.exchange(method, path, body, over)
-      this.#reached()
-      return answer
+      return await this.#options.transport.exchange(method, path, body, over)
     } catch (error) {
       if (!over.aborted) this.#failed(error)
       return undefined
@@ -212,12 +218,13 @@ export class Sidecar {
     void this.#events.flush()
   }
 
-  #failed(error: unknown, why?: string): void {
+  /** Leaves the daemon alone for a while; an error without a code is an answer that did not come in time. */
+  #failed(error: unknown, why?: string): false {
     const code = String((error as { code?: unknown } | null)?.code ?? "")
     const gone = GONE.has(code)
     if (gone) this.#greeted = undefined
     // Requests that ran side by side fail together: one failure, one pause.
-    if (this.#clock.now() < this.#pausedUntil) return
+    if (this.#clock.now() < this.#pausedUntil) return false
     this.#failures++
     this.#pausedUntil = this.#clock.now() + this.#pause
     this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE_MS)
@@ -227,6 +234,7 @@ export class Sidecar {
       this.#options.hears.away(why ?? (gone ? "it is not running" : "it does not answer in time"))
     }
     if (gone && !why) this.#revive()
+    return false
   }
 
   /** Starts a daemon again that died; one that was stopped on purpose has taken its socket with it. */
@@ -234,7 +242,10 @@ export class Sidecar {
     const now = this.#clock.now()
     if (!this.#options.transport.identity() || now - this.#launchedAt < RELAUNCH_MS) return
     this.#launchedAt = now
-    void this.#options.transport.launch().then((problem) => problem === "" && this.#resume(), () => undefined)
+    void this.#options.transport.launch().then(
+      (problem) => problem === "" && this.#resume(),
+      () => undefined,
+    )
   }
 
   #resume(): void {

@@ -74,7 +74,11 @@ export interface End {
 }
 
 /** Passes a stream on: what was held at once, the rest as it comes. `ended` is called once. */
-export function resume(from: Pick<Beginning, "held" | "reader">, wire: Wire, ended: (end: End) => void): ReadableStream<Bytes> {
+export function resume(
+  from: Pick<Beginning, "held" | "reader">,
+  wire: Wire,
+  ended: (end: End) => void,
+): ReadableStream<Bytes> {
   const decoder = new TextDecoder()
   let tail = from.held.map((chunk) => decoder.decode(chunk, { stream: true })).join("")
   let open = true

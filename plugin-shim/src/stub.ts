@@ -60,13 +60,18 @@ const gemini = () => ({
 })
 
 const STREAMS: Partial<Record<Wire, () => string>> = {
-  "openai-chat": () => `${data(chat("chat.completion.chunk", { delta: { role: "assistant", content: "" } }))}data: [DONE]\n\n`,
+  "openai-chat": () =>
+    `${data(chat("chat.completion.chunk", { delta: { role: "assistant", content: "" } }))}data: [DONE]\n\n`,
   "openai-responses": () =>
     named({ type: "response.created", response: response("in_progress") }) +
     named({ type: "response.incomplete", response: response("incomplete") }),
   anthropic: () =>
     named({ type: "message_start", message: message(null) }) +
-    named({ type: "message_delta", delta: { stop_reason: "tool_use", stop_sequence: null }, usage: { output_tokens: 0 } }) +
+    named({
+      type: "message_delta",
+      delta: { stop_reason: "tool_use", stop_sequence: null },
+      usage: { output_tokens: 0 },
+    }) +
     named({ type: "message_stop" }),
   gemini: () => data(gemini()),
 }

@@ -45,7 +45,8 @@ export interface Transmission {
 export const gaveUp = (signal: AbortSignal | null | undefined): boolean =>
   signal?.aborted === true && !isTimeout(signal.reason)
 
-const isTimeout = (error: unknown): boolean => /timeout|timed out/i.test(`${(error as Error)?.name} ${(error as Error)?.message}`)
+const isTimeout = (error: unknown): boolean =>
+  /timeout|timed out/i.test(`${(error as Error)?.name} ${(error as Error)?.message}`)
 
 /** Sends the request; rejects only when the caller gave up. */
 export async function transmit(t: Transmission): Promise<Response | Failure> {
@@ -69,9 +70,10 @@ export async function transmit(t: Transmission): Promise<Response | Failure> {
     const signal = caller ? AbortSignal.any([caller, upstream.signal]) : upstream.signal
     const response = await t.send(request.url, { ...request.init, signal })
     const told = { status: response.status, headers: reported(response.headers) }
-    const isEvents = /event-stream/.test(response.headers.get("content-type") ?? "")
-    // An SDK that asked for a stream reads nothing out of a plain JSON object, whatever it says.
-    const mute = t.stream && /json/.test(response.headers.get("content-type") ?? "")
+    const type = response.headers.get("content-type") ?? ""
+    const isEvents = type.startsWith("text/event-stream")
+    // An SDK that asked for a stream reads nothing out of a plain object, whatever it says.
+    const mute = t.stream && wire !== "unknown" && type.startsWith("application/json")
     if (!response.ok || mute) {
       return failure(() => response, { ended: "failed", ...told, body: await excerpt(clock, response) })
     }
@@ -88,7 +90,11 @@ export async function transmit(t: Transmission): Promise<Response | Failure> {
     if (!isEvents) return good({ held: [], reader: response.body.getReader() })
     const beginning = await begin(response.body, wire, calm)
     if (beginning.kind === "content") return good(beginning)
-    const deliver = () => copy(response, resume(beginning, wire, () => undefined))
+    const deliver = () =>
+      copy(
+        response,
+        resume(beginning, wire, () => undefined),
+      )
     return beginning.kind === "error"
       ? failure(deliver, { ended: "failed", ...told, body: beginning.data.slice(0, BODY_LIMIT) })
       : failure(deliver, { ended: "empty", ...told })
@@ -133,7 +139,11 @@ async function excerpt(clock: Clock, response: Response): Promise<string> {
       text += decoder.decode(part.value, { stream: true })
     }
   }
-  await within(clock, ERROR_BODY_MS, reading().catch(() => undefined))
+  await within(
+    clock,
+    ERROR_BODY_MS,
+    reading().catch(() => undefined),
+  )
   void reader?.cancel().catch(() => undefined)
   return text.slice(0, BODY_LIMIT)
 }

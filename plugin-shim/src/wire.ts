@@ -109,10 +109,15 @@ export function meaning(wire: Wire, data: string): Meaning {
 const object = (value: unknown): Json => (typeof value === "object" && value !== null ? (value as Json) : {})
 const list = (value: unknown): Json[] => (Array.isArray(value) ? value.map(object) : [])
 const filled = (value: unknown): boolean =>
-  Array.isArray(value) ? value.length > 0 : typeof value === "object" ? value !== null : value !== undefined && value !== "" && value !== false
+  Array.isArray(value)
+    ? value.length > 0
+    : typeof value === "object"
+      ? value !== null
+      : value !== undefined && value !== "" && value !== false
 
 /** Ends that are an answer although nothing was said: the model was stopped, it did not fail. */
-const STOPPED = /^(length|content_filter|max_tokens|max_output_tokens|refusal|safety|recitation|blocklist|prohibited_content|spii|image_safety)$/i
+const STOPPED =
+  /^(length|content_filter|max_tokens|max_output_tokens|refusal|safety|recitation|blocklist|prohibited_content|spii|image_safety)$/i
 const stopped = (reason: unknown): boolean => typeof reason === "string" && STOPPED.test(reason)
 
 function ofChat(event: Json): Meaning {
@@ -124,7 +129,8 @@ function ofChat(event: Json): Meaning {
   return "nothing"
 }
 
-const RESPONSES_FRAME = /^(response\.(created|queued|in_progress|completed|incomplete|content_part\.(added|done))|keepalive)$/
+const RESPONSES_FRAME =
+  /^(response\.(created|queued|in_progress|completed|incomplete|content_part\.(added|done))|keepalive)$/
 
 function ofResponses(event: Json): Meaning {
   const type = String(event["type"])

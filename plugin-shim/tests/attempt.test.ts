@@ -12,7 +12,12 @@ const ALPHA = { provider: "alpha", model: "m1" }
 const BETA = { provider: "beta", model: "m1" }
 const reason = { code: "rate_limit", text: "too many requests" }
 const proceed = PROCEED as Decision
-const switchTo = (target: Target, more: Partial<Decision> = {}): Decision => ({ action: "switch", target, reason, ...more })
+const switchTo = (target: Target, more: Partial<Decision> = {}): Decision => ({
+  action: "switch",
+  target,
+  reason,
+  ...more,
+})
 const wait = (wait_s: number): Decision => ({ action: "wait", wait_s, reason })
 const limited = () => new Response('{"error":{"message":"limited"}}', { status: 429, headers: { "retry-after": "9" } })
 const good = () => new Response(ANSWER, { headers: SSE })
@@ -50,9 +55,20 @@ function setup(script: Script) {
       patience: () => 60_000,
     },
   }
-  const tagged: Tagged = { session: "ses_1", agent: "build", target: ALPHA, message: { id: "msg_1", sessionID: "ses_1" }, ...script.tagged }
+  const tagged: Tagged = {
+    session: "ses_1",
+    agent: "build",
+    target: ALPHA,
+    message: { id: "msg_1", sessionID: "ses_1" },
+    ...script.tagged,
+  }
   const body = JSON.stringify(script.body ?? { model: "m1", stream: true, tools: [{}] })
-  const init = { method: "POST", body, headers: { authorization: "Bearer KEY", ...script.headers }, ...(script.signal && { signal: script.signal }) }
+  const init = {
+    method: "POST",
+    body,
+    headers: { authorization: "Bearer KEY", ...script.headers },
+    ...(script.signal && { signal: script.signal }),
+  }
   const send = async (url: string | URL | Request, sending: RequestInit = {}) => {
     sent.push({ url: String(url), init: sending })
     const answer = script.answers?.shift()
@@ -84,13 +100,19 @@ describe("a request that may be sent", () => {
     ])
     expect(sent.length).toBe(1)
     expect(new Headers(sent[0]?.init.headers).get("authorization")).toBe("Bearer KEY")
-    expect(reports).toMatchObject([{ attempt: routes[0]?.attempt, ended: "ok", status: 200, turn: "msg_1", target: ALPHA }])
+    expect(reports).toMatchObject([
+      { attempt: routes[0]?.attempt, ended: "ok", status: 200, turn: "msg_1", target: ALPHA },
+    ])
   })
 
   test("is sent when nobody answers, and its failure is delivered", async () => {
     const { run, outcomes } = setup({ routes: [undefined], outcomes: [undefined], answers: [limited] })
     const response = await run()
-    expect([response.status, response.headers.get("retry-after"), await response.text()]).toEqual([429, "9", '{"error":{"message":"limited"}}'])
+    expect([response.status, response.headers.get("retry-after"), await response.text()]).toEqual([
+      429,
+      "9",
+      '{"error":{"message":"limited"}}',
+    ])
     expect(outcomes).toMatchObject([{ ended: "failed", status: 429 }])
   })
 
@@ -193,7 +215,10 @@ describe("a wait", () => {
   })
 
   test("after an empty answer sends it again", async () => {
-    const { run, clock, outcomes, sent } = setup({ outcomes: [wait(0)], answers: [() => new Response(data("[DONE]"), { headers: SSE })] })
+    const { run, clock, outcomes, sent } = setup({
+      outcomes: [wait(0)],
+      answers: [() => new Response(data("[DONE]"), { headers: SSE })],
+    })
     const running = run()
     await clock.advance(0)
     expect(await (await running).text()).toBe(ANSWER)
@@ -249,7 +274,12 @@ describe("a user who gives up", () => {
 
   test("while a failure is reported gets no handover", async () => {
     const stop = new AbortController()
-    const { run, editor, reports } = setup({ outcomes: [switchTo(BETA)], signal: stop.signal, answers: [limited], reporting: () => stop.abort() })
+    const { run, editor, reports } = setup({
+      outcomes: [switchTo(BETA)],
+      signal: stop.signal,
+      answers: [limited],
+      reporting: () => stop.abort(),
+    })
     expect(await run().catch((error: unknown) => (error as Error).name)).toBe("AbortError")
     expect(editor.redirected).toEqual([])
     expect(reports).toMatchObject([{ ended: "aborted" }])
@@ -267,26 +297,39 @@ describe("a user who gives up", () => {
 })
 
 describe("titles and compactions", () => {
-  const beta = { wire: "openai-chat" as const, baseURL: "https://beta.test/v1", key: "BETA-KEY", model: "small-1", headers: {} }
+  const beta = {
+    wire: "openai-chat" as const,
+    baseURL: "https://beta.test/v1",
+    key: "BETA-KEY",
+    model: "small-1",
+    headers: {},
+  }
   const small = { provider: "beta", model: "small" }
 
-  test.each(["title", "compaction"])("a %s goes to the same wire elsewhere, asked for anew under its new target", async (agent) => {
-    const { run, editor, routes, reports, sent } = setup({ tagged: { agent }, routes: [switchTo(small), proceed] })
-    editor.accesses.set("beta/small", beta)
-    expect(await (await run()).text()).toBe(ANSWER)
-    expect(routes.map(({ mobility, target }) => [mobility, target])).toEqual([
-      ["reroute", ALPHA],
-      ["reroute", small],
-    ])
-    expect(sent.map(({ url }) => url)).toEqual(["https://beta.test/v1/chat/completions"])
-    expect(JSON.stringify([...new Headers(sent[0]?.init.headers)])).not.toContain("Bearer KEY")
-    expect(JSON.parse(String(sent[0]?.init.body))).toMatchObject({ model: "small-1" })
-    expect(reports).toMatchObject([{ target: small, attempt: routes[1]?.attempt ?? "" }])
-    expect(editor.redirected).toEqual([])
-  })
+  test.each(["title", "compaction"])(
+    "a %s goes to the same wire elsewhere, asked for anew under its new target",
+    async (agent) => {
+      const { run, editor, routes, reports, sent } = setup({ tagged: { agent }, routes: [switchTo(small), proceed] })
+      editor.accesses.set("beta/small", beta)
+      expect(await (await run()).text()).toBe(ANSWER)
+      expect(routes.map(({ mobility, target }) => [mobility, target])).toEqual([
+        ["reroute", ALPHA],
+        ["reroute", small],
+      ])
+      expect(sent.map(({ url }) => url)).toEqual(["https://beta.test/v1/chat/completions"])
+      expect(JSON.stringify([...new Headers(sent[0]?.init.headers)])).not.toContain("Bearer KEY")
+      expect(JSON.parse(String(sent[0]?.init.body))).toMatchObject({ model: "small-1" })
+      expect(reports).toMatchObject([{ target: small, attempt: routes[1]?.attempt ?? "" }])
+      expect(editor.redirected).toEqual([])
+    },
+  )
 
   test("also after a failure", async () => {
-    const { run, editor, outcomes, sent } = setup({ tagged: { agent: "title" }, outcomes: [switchTo(small)], answers: [limited] })
+    const { run, editor, outcomes, sent } = setup({
+      tagged: { agent: "title" },
+      outcomes: [switchTo(small)],
+      answers: [limited],
+    })
     editor.accesses.set("beta/small", beta)
     expect(await (await run()).text()).toBe(ANSWER)
     expect(outcomes).toMatchObject([{ target: ALPHA, status: 429 }])

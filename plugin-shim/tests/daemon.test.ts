@@ -29,7 +29,12 @@ describe("the socket", () => {
 
 describe("the command", () => {
   test("is the option, else the environment's", () => {
-    expect(startCommand(["uv", "run", "x"], { RATE_LIMIT_SIDECAR_COMMAND: "other" })).toEqual(["uv", "run", "x", "start"])
+    expect(startCommand(["uv", "run", "x"], { RATE_LIMIT_SIDECAR_COMMAND: "other" })).toEqual([
+      "uv",
+      "run",
+      "x",
+      "start",
+    ])
     expect(startCommand("uv run x", {})).toEqual(["uv", "run", "x", "start"])
     expect(startCommand(undefined, { RATE_LIMIT_SIDECAR_COMMAND: "/opt/x" })).toEqual(["/opt/x", "start"])
   })
@@ -124,7 +129,9 @@ describe("an exchange", () => {
     const other = new UnixTransport(join(dir, "none.sock"), undefined)
     expect(await other.listening()).toBe(false)
     expect(other.identity()).toBe("")
-    const error = await other.exchange("GET", "/", undefined, new AbortController().signal).catch((caught: unknown) => caught)
+    const error = await other
+      .exchange("GET", "/", undefined, new AbortController().signal)
+      .catch((caught: unknown) => caught)
     expect(["ENOENT", "FailedToOpenSocket"]).toContain((error as { code: string }).code)
   })
 })

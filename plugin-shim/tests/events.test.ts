@@ -4,7 +4,12 @@ import { remember, report, sessionOf } from "../src/events.ts"
 
 const SESSION = "ses_1"
 const event = (type: string, properties: unknown) => ({ type, properties })
-const tokens = (input: number, output: number, read = 0, write = 0) => ({ input, output, reasoning: 0, cache: { read, write } })
+const tokens = (input: number, output: number, read = 0, write = 0) => ({
+  input,
+  output,
+  reasoning: 0,
+  cache: { read, write },
+})
 const step = (change: object) =>
   event("message.updated", {
     sessionID: SESSION,
@@ -69,7 +74,10 @@ describe("what the daemon is told", () => {
         metadata: { url: "https://x/?key=SECRET" },
       },
     }
-    for (const told of [report(step({ time: { created: 1 }, error })), report(event("session.error", { sessionID: SESSION, error }))]) {
+    for (const told of [
+      report(step({ time: { created: 1 }, error })),
+      report(event("session.error", { sessionID: SESSION, error })),
+    ]) {
       const said = JSON.stringify(told)
       expect(said).not.toContain("SECRET")
       expect(said.length).toBeLessThan(20_000)
@@ -83,8 +91,15 @@ describe("what the daemon is told", () => {
 
   test("of sessions: what happens to them", () => {
     const status = { type: "retry", attempt: 1, message: "limited", next: 5 }
-    expect(report(event("session.status", { sessionID: SESSION, status }))?.properties).toEqual({ sessionID: SESSION, status })
-    expect(report(event("session.created", { sessionID: SESSION, info: { id: SESSION, parentID: "ses_0", title: "SECRET" } }))?.properties).toEqual({
+    expect(report(event("session.status", { sessionID: SESSION, status }))?.properties).toEqual({
+      sessionID: SESSION,
+      status,
+    })
+    expect(
+      report(
+        event("session.created", { sessionID: SESSION, info: { id: SESSION, parentID: "ses_0", title: "SECRET" } }),
+      )?.properties,
+    ).toEqual({
       sessionID: SESSION,
       parentID: "ses_0",
     })
@@ -103,7 +118,9 @@ describe("what is remembered", () => {
   }
 
   test("who started a session, and that nothing was said in it", () => {
-    expect(after(event("session.created", { sessionID: SESSION, info: { id: SESSION, parentID: "ses_0" } }))).toMatchObject({ parent: "ses_0", fresh: true })
+    expect(
+      after(event("session.created", { sessionID: SESSION, info: { id: SESSION, parentID: "ses_0" } })),
+    ).toMatchObject({ parent: "ses_0", fresh: true })
     expect(after().fresh).toBe(false)
   })
 
@@ -136,7 +153,8 @@ describe("what is remembered", () => {
 
   test("nothing of nonsense", () => {
     const sessions = new Sessions()
-    for (const properties of [undefined, null, 7, "x", {}, { info: 7 }]) remember(event("message.updated", properties), sessions)
+    for (const properties of [undefined, null, 7, "x", {}, { info: 7 }])
+      remember(event("message.updated", properties), sessions)
     expect(sessions.size).toBe(0)
   })
 })

@@ -50,7 +50,8 @@ export class FakeClock implements Clock {
 }
 
 export const never = <T>(): Promise<T> => new Promise<T>(() => undefined)
-export const refused = (): Promise<never> => Promise.reject(Object.assign(new Error("refused"), { code: "ECONNREFUSED" }))
+export const refused = (): Promise<never> =>
+  Promise.reject(Object.assign(new Error("refused"), { code: "ECONNREFUSED" }))
 
 export interface Call {
   method: string
@@ -72,7 +73,8 @@ export class FakeTransport implements Transport {
     this.calls.push(call)
     const answer = this.answers.get(path)
     if (answer) return answer(call)
-    const data = path === "/v1/hello" ? { protocol: 1, version: "1" } : path === "/v1/events" ? { accepted: 1 } : PROCEED
+    const data =
+      path === "/v1/hello" ? { protocol: 1, version: "1" } : path === "/v1/events" ? { accepted: 1 } : PROCEED
     return Promise.resolve({ status: 200, data })
   }
 
@@ -161,5 +163,11 @@ export function byHand(): {
 
 export const data = (value: unknown): string => `data: ${typeof value === "string" ? value : JSON.stringify(value)}\n\n`
 export const chunk = (delta: object, finish: string | null = null): string =>
-  data({ id: "x", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta, finish_reason: finish }] })
+  data({
+    id: "x",
+    object: "chat.completion.chunk",
+    created: 1,
+    model: "m",
+    choices: [{ index: 0, delta, finish_reason: finish }],
+  })
 export const SSE = { "content-type": "text/event-stream" }

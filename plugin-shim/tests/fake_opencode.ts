@@ -34,7 +34,8 @@ export class FakeOpenCode {
   sessions = new Map<string, object>()
   broken = false
   /** The `chat.message` hook of the plugins. */
-  chatMessage: (output: { message: { id: string } & Record<string, unknown>; parts: unknown[] }) => Promise<void> = async () => {}
+  chatMessage: (output: { message: { id: string } & Record<string, unknown>; parts: unknown[] }) => Promise<void> =
+    async () => {}
   prompting: ((prompt: Prompt) => Promise<unknown>) | undefined
 
   providers = (): Promise<Providers> =>
@@ -45,7 +46,11 @@ export class FakeOpenCode {
           {
             id: "alpha",
             name: "Alpha",
-            options: { baseURL: "https://alpha.test/v1", apiKey: "SECRET-ALPHA", headers: { "x-secret": "SECRET-HEADER" } },
+            options: {
+              baseURL: "https://alpha.test/v1",
+              apiKey: "SECRET-ALPHA",
+              headers: { "x-secret": "SECRET-HEADER" },
+            },
             models: { m1: model("m1", compatible) },
           },
           {
@@ -55,12 +60,26 @@ export class FakeOpenCode {
             options: { baseURL: "https://beta.test/v1", headers: { "x-team": "t" } },
             models: { m1: model("m1", compatible), small: model("small", compatible) },
           },
-          { id: "claude", name: "Claude", key: "SECRET-CLAUDE", options: {}, models: { sonnet: model("sonnet", "@ai-sdk/anthropic") } },
+          {
+            id: "claude",
+            name: "Claude",
+            key: "SECRET-CLAUDE",
+            options: {},
+            models: { sonnet: model("sonnet", "@ai-sdk/anthropic") },
+          },
+          {
+            id: "local",
+            name: "Local",
+            options: { baseURL: "http://127.0.0.1:8080/v1" },
+            models: { m1: model("m1", compatible) },
+          },
           {
             id: "opencode",
             name: "Zen",
             options: { apiKey: "public" },
-            models: { free: model("free", compatible, { api: { id: "free", url: "https://zen.test/v1", npm: compatible } }) },
+            models: {
+              free: model("free", compatible, { api: { id: "free", url: "https://zen.test/v1", npm: compatible } }),
+            },
           },
         ],
       },
@@ -71,7 +90,14 @@ export class FakeOpenCode {
     if (this.prompting) return this.prompting(prompt)
     const { messageID = "msg_new", agent, model: asked, variant, parts } = prompt.body
     const output = {
-      message: { id: messageID, sessionID: prompt.path.id, role: "user", agent, time: { created: 99 }, model: { ...asked, variant } },
+      message: {
+        id: messageID,
+        sessionID: prompt.path.id,
+        role: "user",
+        agent,
+        time: { created: 99 },
+        model: { ...asked, variant },
+      },
       parts: [...parts],
     }
     await this.chatMessage(output)
@@ -96,7 +122,8 @@ export class FakeOpenCode {
     },
     tui: { showToast: ({ body }: { body: unknown }) => this.#guarded(() => this.toasts.push(body) > 0) },
     app: {
-      log: ({ body }: { body: { level: string; message: string } }) => this.#guarded(() => this.logs.push([body.level, body.message]) > 0),
+      log: ({ body }: { body: { level: string; message: string } }) =>
+        this.#guarded(() => this.logs.push([body.level, body.message]) > 0),
     },
   } as unknown as Client
 }

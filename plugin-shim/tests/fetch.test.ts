@@ -21,10 +21,12 @@ afterEach(() => {
   globalThis.fetch = REAL
 })
 
-const carrying = (calls: string[] = []): Carrier => async (request, send) => {
-  calls.push(request.body)
-  return send(request.url, request.init)
-}
+const carrying =
+  (calls: string[] = []): Carrier =>
+  async (request, send) => {
+    calls.push(request.body)
+    return send(request.url, request.init)
+  }
 
 test("an untagged request is not touched at all", async () => {
   const wrapping = new Wrapping("/a")
@@ -42,7 +44,13 @@ describe("the tag", () => {
   const forms: [string, (tag: string) => RequestInit["headers"]][] = [
     ["an object", (tag) => ({ Authorization: "k", [TAG]: tag })],
     ["an object in capitals", (tag) => ({ Authorization: "k", [TAG.toUpperCase()]: tag })],
-    ["pairs", (tag) => [["Authorization", "k"], [TAG, tag]]],
+    [
+      "pairs",
+      (tag) => [
+        ["Authorization", "k"],
+        [TAG, tag],
+      ],
+    ],
     ["Headers", (tag) => new Headers({ Authorization: "k", [TAG]: tag })],
   ]
   test.each(forms)("is found in %s, and taken off", async (_, headers) => {
@@ -122,7 +130,9 @@ describe("the wrapper", () => {
   test("is not taken off from under somebody who wrapped it, and passes on", async () => {
     const wrapping = new Wrapping("/a")
     const ours = globalThis.fetch
-    const theirs = Object.assign((...args: Parameters<typeof fetch>) => ours(...args), { preconnect: ours.preconnect }) as typeof fetch
+    const theirs = Object.assign((...args: Parameters<typeof fetch>) => ours(...args), {
+      preconnect: ours.preconnect,
+    }) as typeof fetch
     globalThis.fetch = theirs
     wrapping.remove()
     expect(globalThis.fetch).toBe(theirs)

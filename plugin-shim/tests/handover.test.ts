@@ -35,7 +35,9 @@ describe("a handover", () => {
   test("does not happen to a model the editor does not have", async () => {
     const editor = new FakeEditor()
     const session = new Session("ses_1")
-    expect(await new Handovers(editor, new FakeClock()).move(session, tagged(), { provider: "nowhere", model: "x" })).toBe(false)
+    expect(
+      await new Handovers(editor, new FakeClock()).move(session, tagged(), { provider: "nowhere", model: "x" }),
+    ).toBe(false)
     expect(editor.redirected).toEqual([])
     expect(session.moves.size).toBe(0)
     expect(editor.logs).toEqual(["could not hand alpha/m1 over to nowhere/x"])

@@ -15,12 +15,19 @@ describe("describe", () => {
   test("says what is connected, and no key", async () => {
     const { host, editor } = setup()
     const hello = await editor.describe()
-    expect(hello).toMatchObject({ protocol: 1, client: "opencode", client_version: "1.18.33", shim_version: "0.1.0", directory: "/here" })
-    expect(hello.providers.map(({ id, has_key, base_url, default_model }) => [id, has_key, base_url, default_model])).toEqual([
-      ["alpha", true, "https://alpha.test/v1", "m1"],
-      ["beta", true, "https://beta.test/v1", "m1"],
-      ["claude", true, "", ""],
-      ["opencode", false, "https://zen.test/v1", ""],
+    expect(hello).toMatchObject({
+      protocol: 1,
+      client: "opencode",
+      client_version: "1.18.33",
+      shim_version: "0.1.0",
+      directory: "/here",
+    })
+    expect(hello.providers.map((p) => [p.id, p.has_key, p.uninvited, p.base_url, p.default_model])).toEqual([
+      ["alpha", true, false, "https://alpha.test/v1", "m1"],
+      ["beta", true, false, "https://beta.test/v1", "m1"],
+      ["claude", true, false, "", ""],
+      ["local", false, false, "http://127.0.0.1:8080/v1", ""],
+      ["opencode", false, true, "https://zen.test/v1", ""],
     ])
     expect(hello.providers[0]?.models[0]).toEqual({
       id: "m1",
@@ -40,6 +47,35 @@ describe("describe", () => {
     expect(editor.has(ALPHA)).toBe(true)
     expect(editor.has({ provider: "alpha", model: "x" })).toBe(false)
     expect(editor.wire({ provider: "claude", model: "sonnet" })).toBe("anthropic")
+  })
+
+  test("keeps to what the protocol takes, whatever the configuration says", async () => {
+    const { host, editor } = setup()
+    const catalogue = await host.providers()
+    const alpha = catalogue.data?.providers[0]
+    if (!alpha) throw new Error("no alpha")
+    const odd = {
+      id: "odd",
+      api: { npm: "x" },
+      limit: { context: 1.6, output: -1 },
+      cost: { input: Infinity },
+      name: "n".repeat(999),
+    }
+    alpha.models = { odd, long: { ...odd, id: "l".repeat(257) } } as unknown as typeof alpha.models
+    host.providers = () => Promise.resolve(catalogue)
+    const models = (await editor.describe()).providers[0]?.models
+    expect(models).toMatchObject([
+      {
+        id: "odd",
+        name: "n".repeat(512),
+        context: 2,
+        output: 0,
+        cost_input: 1e9,
+        cost_output: 0,
+        tools: true,
+        images: false,
+      },
+    ])
   })
 
   test("fails when OpenCode does not say, or not in time", async () => {
@@ -64,7 +100,10 @@ describe("access", () => {
       model: "real-m1",
       headers: { "x-team": "t", "x-model": "1" },
     })
-    expect(editor.access({ provider: "claude", model: "sonnet" })).toMatchObject({ baseURL: "https://api.anthropic.com/v1", key: "SECRET-CLAUDE" })
+    expect(editor.access({ provider: "claude", model: "sonnet" })).toMatchObject({
+      baseURL: "https://api.anthropic.com/v1",
+      key: "SECRET-CLAUDE",
+    })
   })
 
   test("is not there without a key or an address", async () => {
@@ -73,7 +112,12 @@ describe("access", () => {
     const catalogue = await host.providers()
     const beta = catalogue.data?.providers[1]
     if (!beta) throw new Error("no beta")
-    for (const options of [{ apiKey: "" }, { apiKey: "opencode-oauth-dummy-key" }, { apiKey: "public" }, { apiKey: "k", baseURL: "https://${HOST}/v1" }]) {
+    for (const options of [
+      { apiKey: "" },
+      { apiKey: "opencode-oauth-dummy-key" },
+      { apiKey: "public" },
+      { apiKey: "k", baseURL: "https://${HOST}/v1" },
+    ]) {
       beta.options = { baseURL: "https://beta.test/v1", ...options }
       host.providers = () => Promise.resolve(catalogue)
       await editor.describe()
@@ -103,7 +147,9 @@ describe("storing a message again", () => {
       editor.claim(output)
     }
     expect(await editor.redirect(message(), { ...BETA, variant: "low" }, { ...ALPHA, variant: "high" })).toBe(true)
-    expect(host.stored).toEqual([{ message: { ...message(), model: { providerID: "beta", modelID: "m1", variant: "low" } }, parts: [] }])
+    expect(host.stored).toEqual([
+      { message: { ...message(), model: { providerID: "beta", modelID: "m1", variant: "low" } }, parts: [] },
+    ])
     expect(host.prompts[0]?.body).toEqual({
       messageID: "msg_1",
       agent: "plan",

@@ -62,7 +62,11 @@ describe("outbox", () => {
     expect([outbox.size, outbox.dropped]).toEqual([5, 3])
     release()
     await settle()
-    expect(sent).toEqual([[1, 2, 3], [4, 5, 6], [7, 8]])
+    expect(sent).toEqual([
+      [1, 2, 3],
+      [4, 5, 6],
+      [7, 8],
+    ])
     expect(outbox.size).toBe(0)
   })
 
@@ -78,7 +82,10 @@ describe("outbox", () => {
     expect(sent).toEqual([])
     release()
     await settle()
-    expect(sent).toEqual([[1, 2], [3, 4]])
+    expect(sent).toEqual([
+      [1, 2],
+      [3, 4],
+    ])
   })
 
   test("lets go of its timer when closed", () => {

@@ -34,7 +34,12 @@ const access = (wire: Wire, change: Partial<Access> = {}): Access => ({
 
 describe("a request for another provider", () => {
   const table: [Wire, string, string, string][] = [
-    ["openai-chat", "https://a.test/v1/chat/completions?key=SOURCE-KEY", "https://beta.test/base/v1/chat/completions", "authorization"],
+    [
+      "openai-chat",
+      "https://a.test/v1/chat/completions?key=SOURCE-KEY",
+      "https://beta.test/base/v1/chat/completions",
+      "authorization",
+    ],
     ["openai-responses", "https://a.test/v1/responses", "https://beta.test/base/v1/responses", "authorization"],
     ["anthropic", "https://a.test/v1/messages?beta=true", "https://beta.test/base/v1/messages", "x-api-key"],
     [
@@ -72,5 +77,6 @@ describe("a request for another provider", () => {
     expect(rerouted({ ...from, body: "no json" }, "openai-chat", access("openai-chat"))).toBeUndefined()
     expect(rerouted({ ...from, url: "https://a.test/other" }, "openai-chat", access("openai-chat"))).toBeUndefined()
     expect(rerouted(from, "unknown", access("unknown"))).toBeUndefined()
+    expect(rerouted(from, "openai-chat", access("openai-chat", { headers: { "no header": "x" } }))).toBeUndefined()
   })
 })

@@ -13,7 +13,12 @@ import { FakeOpenCode } from "./fake_opencode.ts"
 const REAL = globalThis.fetch
 const PROCEED = { action: "proceed", reason: { code: "free", text: "free" } }
 const BETA = { provider: "beta", model: "m1" }
-const toBeta = (more: object = {}) => ({ action: "switch", target: BETA, reason: { code: "quota", text: "used up" }, ...more })
+const toBeta = (more: object = {}) => ({
+  action: "switch",
+  target: BETA,
+  reason: { code: "quota", text: "used up" },
+  ...more,
+})
 const ANSWER = chunk({ content: "word" }) + data("[DONE]")
 
 let dir: string
@@ -27,14 +32,19 @@ let hooks: Hooks
 let environment: Record<string, string | undefined>
 
 async function load(directory = "/here"): Promise<Hooks> {
-  const made = await plugin.server({ client: host.client, directory } as unknown as PluginInput, { command: ["/nowhere/rate-limit-sidecar"] })
+  const made = await plugin.server({ client: host.client, directory } as unknown as PluginInput, {
+    command: ["/nowhere/rate-limit-sidecar"],
+  })
   host.chatMessage = (output) => Promise.resolve(made["chat.message"]?.({ sessionID: "ses_1" }, output as never))
   return made
 }
 
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), "shim-"))
-  environment = { RATE_LIMIT_SOCKET: process.env["RATE_LIMIT_SOCKET"], RATE_LIMIT_PROVIDERS: process.env["RATE_LIMIT_PROVIDERS"] }
+  environment = {
+    RATE_LIMIT_SOCKET: process.env["RATE_LIMIT_SOCKET"],
+    RATE_LIMIT_PROVIDERS: process.env["RATE_LIMIT_PROVIDERS"],
+  }
   process.env["RATE_LIMIT_SOCKET"] = join(dir, "d.sock")
   process.env["RATE_LIMIT_PROVIDERS"] = '{"alpha":{"limits":{"rpm":1}}}'
   told = []
@@ -46,7 +56,12 @@ beforeEach(async () => {
       const body = JSON.parse(text || "{}") as Record<string, unknown>
       const path = request.url ?? ""
       told.push({ path, body })
-      const standard = path === "/v1/hello" ? { protocol: 1, version: "1", warnings: ["alpha: no such model m9"] } : path === "/v1/events" ? { accepted: 1 } : PROCEED
+      const standard =
+        path === "/v1/hello"
+          ? { protocol: 1, version: "1", warnings: ["alpha: no such model m9"] }
+          : path === "/v1/events"
+            ? { accepted: 1 }
+            : PROCEED
       response.end(JSON.stringify(answers.get(path)?.(body) ?? standard))
     })
   })
@@ -95,7 +110,11 @@ async function ask(given = message(), npm = "@ai-sdk/openai-compatible", agent =
   await hooks["chat.headers"]?.({ sessionID: given.sessionID, agent, model, message: given } as never, output)
   const tagged = TAG in output.headers
   const headers = { authorization: "Bearer SECRET-ALPHA", ...output.headers }
-  const response = await fetch("https://alpha.test/v1/chat/completions", { method: "POST", headers, body: '{"model":"m1","stream":true}' })
+  const response = await fetch("https://alpha.test/v1/chat/completions", {
+    method: "POST",
+    headers,
+    body: '{"model":"m1","stream":true}',
+  })
   return { tagged, response, text: await response.text() }
 }
 const routes = () => told.filter(({ path }) => path === "/v1/route").map(({ body }) => body)
@@ -111,7 +130,10 @@ test("only the plugin is exported: OpenCode calls every export", async () => {
 
 test("the daemon hears who we are, what is connected and what this window overrides; its warnings are shown once", async () => {
   await say()
-  expect(told[0]).toMatchObject({ path: "/v1/hello", body: { client: "opencode", directory: "/here", overrides: '{"alpha":{"limits":{"rpm":1}}}' } })
+  expect(told[0]).toMatchObject({
+    path: "/v1/hello",
+    body: { client: "opencode", directory: "/here", overrides: '{"alpha":{"limits":{"rpm":1}}}' },
+  })
   await say(message("msg_2"))
   expect(host.toasts).toMatchObject([{ message: "alpha: no such model m9" }])
 })
@@ -122,7 +144,14 @@ describe("a message", () => {
     given.model.variant = "high"
     await say(given)
     expect(routes()).toMatchObject([
-      { at: "message", session: "ses_1", turn: "msg_1", agent: "build", target: { provider: "alpha", model: "m1", variant: "high" }, mobility: "handover" },
+      {
+        at: "message",
+        session: "ses_1",
+        turn: "msg_1",
+        agent: "build",
+        target: { provider: "alpha", model: "m1", variant: "high" },
+        mobility: "handover",
+      },
     ])
   })
 
@@ -142,7 +171,9 @@ describe("a message", () => {
     expect(text).toContain("tool_calls")
     expect(routes().length).toBe(1)
     expect(providers).toEqual([])
-    expect(host.stored).toMatchObject([{ message: { id: "msg_1", time: { created: 42 }, model: { providerID: "beta", modelID: "m1" } } }])
+    expect(host.stored).toMatchObject([
+      { message: { id: "msg_1", time: { created: 42 }, model: { providerID: "beta", modelID: "m1" } } },
+    ])
     answers.delete("/v1/route")
     expect((await ask({ ...given, model: { providerID: "beta", modelID: "m1" } })).text).toBe(ANSWER)
     expect(host.toasts).toMatchObject([{}, { title: "Switched" }])
@@ -168,7 +199,11 @@ describe("a request", () => {
     expect([tagged, text]).toEqual([true, ANSWER])
     expect(providers.map(({ headers }) => headers.has(TAG))).toEqual([false])
     await until(() => told.some(({ path }) => path === "/v1/outcome"))
-    expect(told.find(({ path }) => path === "/v1/outcome")?.body).toMatchObject({ ended: "ok", turn: "msg_1", attempt: routes()[0]?.["attempt"] })
+    expect(told.find(({ path }) => path === "/v1/outcome")?.body).toMatchObject({
+      ended: "ok",
+      turn: "msg_1",
+      attempt: routes()[0]?.["attempt"],
+    })
   })
 
   test("to Bedrock is left alone: it is signed", async () => {
@@ -186,7 +221,9 @@ describe("a request", () => {
     host.sessions.set("ses_1", {})
     await emit("session.idle", { sessionID: "ses_1" })
     await until(() => host.stored.length > 1)
-    expect(host.stored[1]).toMatchObject({ message: { id: "msg_1", time: { created: 42 }, model: { providerID: "alpha", modelID: "m1" } } })
+    expect(host.stored[1]).toMatchObject({
+      message: { id: "msg_1", time: { created: 42 }, model: { providerID: "alpha", modelID: "m1" } },
+    })
     expect(routes().filter(({ at }) => at === "message").length).toBe(1)
   })
 
@@ -208,7 +245,9 @@ test("events go on in the background", async () => {
   await emit("message.part.updated", { part: { text: "SECRET" } })
   await hooks.dispose?.()
   const events = told.filter(({ path }) => path === "/v1/events").map(({ body }) => body)
-  expect(events).toMatchObject([{ directory: "/here", events: [{ type: "session.created", properties: { sessionID: "ses_1" } }] }])
+  expect(events).toMatchObject([
+    { directory: "/here", events: [{ type: "session.created", properties: { sessionID: "ses_1" } }] },
+  ])
 })
 
 test("nothing is asked of OpenCode while it closes: it would start anew for that", async () => {
@@ -222,22 +261,37 @@ test("nothing is asked of OpenCode while it closes: it would start anew for that
 })
 
 test("no key leaves this process, whatever happens", async () => {
-  provide = () => new Response('{"error":{"message":"limited"}}', { status: 429, headers: { "set-cookie": "SECRET-COOKIE", "retry-after": "1" } })
+  provide = () =>
+    new Response('{"error":{"message":"limited"}}', {
+      status: 429,
+      headers: { "set-cookie": "SECRET-COOKIE", "retry-after": "1" },
+    })
   answers.set("/v1/outcome", () => toBeta())
   await ask(await say())
   provide = () => {
     throw new Error("cannot reach https://alpha.test/v1?key=SECRET-ALPHA")
   }
   await ask(await say(message("msg_2")))
-  await emit("session.error", { sessionID: "ses_1", error: { name: "APIError", data: { message: "m", responseHeaders: { authorization: "SECRET-ALPHA" }, metadata: { url: "SECRET-ALPHA" } } } })
+  await emit("session.error", {
+    sessionID: "ses_1",
+    error: {
+      name: "APIError",
+      data: { message: "m", responseHeaders: { authorization: "SECRET-ALPHA" }, metadata: { url: "SECRET-ALPHA" } },
+    },
+  })
   await hooks.dispose?.()
-  const everything = JSON.stringify(told) + JSON.stringify(host.logs) + JSON.stringify(host.toasts) + JSON.stringify(host.prompts)
+  const everything =
+    JSON.stringify(told) + JSON.stringify(host.logs) + JSON.stringify(host.toasts) + JSON.stringify(host.prompts)
   expect(told.map(({ path }) => path)).toContain("/v1/events")
   for (const secret of [...host.secrets, "SECRET-COOKIE"]) expect(everything).not.toContain(secret)
 })
 
 describe("/rate_limit_status", () => {
-  const run = () => hooks["command.execute.before"]?.({ command: "rate_limit_status", sessionID: "ses_1", arguments: "" }, { parts: [] }).catch((error: Error) => error.message)
+  const run = () =>
+    hooks["command.execute.before"]?.(
+      { command: "rate_limit_status", sessionID: "ses_1", arguments: "" },
+      { parts: [] },
+    ).catch((error: Error) => error.message)
 
   test("is a command", async () => {
     const config = { command: { other: { template: "x" } } } as NonNullable<Parameters<NonNullable<Hooks["config"]>>[0]>
@@ -270,14 +324,22 @@ describe("/rate_limit_status", () => {
   })
 
   test("leaves other commands alone", async () => {
-    expect(await hooks["command.execute.before"]?.({ command: "init", sessionID: "ses_1", arguments: "" }, { parts: [] })).toBeUndefined()
+    expect(
+      await hooks["command.execute.before"]?.({ command: "init", sessionID: "ses_1", arguments: "" }, { parts: [] }),
+    ).toBeUndefined()
   })
 })
 
 describe("whatever happens", () => {
   test("no hook rejects", async () => {
     host.broken = true
-    for (const given of [undefined, null, {}, { event: null }, { event: { type: "message.updated", properties: null } }]) {
+    for (const given of [
+      undefined,
+      null,
+      {},
+      { event: null },
+      { event: { type: "message.updated", properties: null } },
+    ]) {
       await hooks.event?.(given as never)
       await hooks["chat.message"]?.(given as never, given as never)
       await hooks["chat.headers"]?.(given as never, given as never)
@@ -291,7 +353,12 @@ describe("whatever happens", () => {
     provide = () => new Response("limited", { status: 429, headers: { "retry-after": "7" } })
     const given = await say()
     const { response, text } = await ask(given)
-    expect([given.model.providerID, response.status, response.headers.get("retry-after"), text]).toEqual(["alpha", 429, "7", "limited"])
+    expect([given.model.providerID, response.status, response.headers.get("retry-after"), text]).toEqual([
+      "alpha",
+      429,
+      "7",
+      "limited",
+    ])
     expect(host.toasts).toMatchObject([{ title: "Rate-limit sidecar is away" }])
     expect(JSON.stringify(host.toasts)).toContain("rate-limit-sidecar start")
   })

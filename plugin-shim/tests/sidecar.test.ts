@@ -118,10 +118,30 @@ describe("a question", () => {
     expect(await timed(asked)).toEqual([undefined, ms])
   })
 
-  test("costs no more when OpenCode does not say what is connected", async () => {
-    const { transport, sidecar, timed, heard } = setup(never)
-    expect(await timed(sidecar.route(ROUTE))).toEqual([undefined, 250])
-    expect([transport.calls, heard]).toEqual([[], []])
+  test("costs no more when OpenCode does not say what is connected, and then nothing", async () => {
+    const { clock, transport, sidecar, timed, heard } = setup(never)
+    for (const pause of [2_000, 4_000]) {
+      expect(await timed(sidecar.route(ROUTE))).toEqual([undefined, 250])
+      await clock.advance(2_000)
+      expect(await timed(sidecar.route(ROUTE))).toEqual([undefined, 0])
+      await clock.advance(pause)
+    }
+    expect(transport.calls).toEqual([])
+    expect(heard).toEqual(["away: OpenCode does not say which models are connected"])
+  })
+
+  test("is not asked of a daemon that refuses us, which is said once", async () => {
+    const { clock, transport, sidecar, heard } = setup()
+    transport.says("/v1/hello", { error: "newer" }, 400)
+    for (let i = 0; i < 5; i++) {
+      expect(await sidecar.route(ROUTE)).toBeUndefined()
+      await clock.advance(30_000)
+    }
+    expect(transport.paths().filter((path) => path !== "/v1/hello")).toEqual([])
+    expect(heard).toEqual(["away: it refuses us (HTTP 400)"])
+    transport.answers.clear()
+    expect(await sidecar.route(ROUTE)).toBeDefined()
+    expect(heard.slice(1)).toEqual(["back, 0 lost", "greeted 1"])
   })
 
   test("is not given up because this process stood still", async () => {
@@ -275,7 +295,9 @@ describe("reports", () => {
     transport.answers.clear()
     await clock.advance(60_000)
     expect(heard.at(-2)).toBe("back, 15 lost")
-    const told = transport.calls.filter(({ path, body }) => path === "/v1/outcome" && (body as Outcome).age_s !== undefined)
+    const told = transport.calls.filter(
+      ({ path, body }) => path === "/v1/outcome" && (body as Outcome).age_s !== undefined,
+    )
     expect((told.at(-1)?.body as Outcome).attempt).toBe("a509")
   })
 

@@ -8,7 +8,11 @@ const reading = async (stream: ReadableStream<Uint8Array>): Promise<string> => n
 
 /** Begins a stream; `found` is set once it is known what it begins with. */
 function beginning(stream: ReadableStream<Uint8Array<ArrayBuffer>>) {
-  const state = { found: undefined as Awaited<ReturnType<typeof begin>> | undefined, bytes: 0, error: undefined as unknown }
+  const state = {
+    found: undefined as Awaited<ReturnType<typeof begin>> | undefined,
+    bytes: 0,
+    error: undefined as unknown,
+  }
   begin(stream, "openai-chat", () => state.bytes++).then(
     (found) => (state.found = found),
     (error: unknown) => (state.error = error),

@@ -10,7 +10,11 @@ import { recognise } from "../src/wire.ts"
 
 /** The SDKs OpenCode 1.18.33 has built in, in its versions. */
 const SDKS: [string, Wire, (fetch: typeof globalThis.fetch) => LanguageModel][] = [
-  ["openai-compatible", "openai-chat", (fetch) => createOpenAICompatible({ name: "x", baseURL: "http://x.test/v1", fetch })("m")],
+  [
+    "openai-compatible",
+    "openai-chat",
+    (fetch) => createOpenAICompatible({ name: "x", baseURL: "http://x.test/v1", fetch })("m"),
+  ],
   ["openai chat", "openai-chat", (fetch) => createOpenAI({ apiKey: "k", fetch }).chat("m")],
   ["openai responses", "openai-responses", (fetch) => createOpenAI({ apiKey: "k", fetch })("m")],
   ["anthropic", "anthropic", (fetch) => createAnthropic({ apiKey: "k", fetch })("claude-sonnet-4-5")],
@@ -34,7 +38,8 @@ describe.each(SDKS)("%s", (_, wire, model) => {
     const parts: { type: string; finishReason?: string }[] = []
     const errors: unknown[] = []
     const onError = ({ error }: { error: unknown }) => void errors.push(error)
-    for await (const part of streamText({ model: asked, prompt: "hi", maxRetries: 0, onError }).fullStream) parts.push(part)
+    for await (const part of streamText({ model: asked, prompt: "hi", maxRetries: 0, onError }).fullStream)
+      parts.push(part)
     expect(errors).toEqual([])
     expect(seen).toEqual([wire])
     const spoken = parts.filter((part) => /delta|tool|file|source/.test(part.type) && part.type !== "text-delta")

@@ -23,7 +23,8 @@ function setup(change: Partial<Transmission> = {}, signal?: AbortSignal) {
   return { t, clock, overs, state }
 }
 
-const answering = (body: ConstructorParameters<typeof Response>[0], init?: ResponseInit) => () => Promise.resolve(new Response(body, init))
+const answering = (body: ConstructorParameters<typeof Response>[0], init?: ResponseInit) => () =>
+  Promise.resolve(new Response(body, init))
 /** Fails like fetch when its signal is aborted. */
 const hanging = (_: string, init: RequestInit) =>
   new Promise<Response>((_, reject) => init.signal?.addEventListener("abort", () => reject(init.signal?.reason)))
@@ -35,7 +36,9 @@ const failure = (sent: Response | Failure): Failure => {
 describe("a good answer", () => {
   test("is passed on and reported when it is over", async () => {
     const upstream = byHand()
-    const { t, clock, overs, state } = setup({ send: answering(upstream.stream, { headers: { ...SSE, "x-ratelimit-remaining": "3", "x-other": "1" } }) })
+    const { t, clock, overs, state } = setup({
+      send: answering(upstream.stream, { headers: { ...SSE, "x-ratelimit-remaining": "3", "x-other": "1" } }),
+    })
     const sending = transmit(t)
     await clock.advance(40)
     upstream.write(WORD)
@@ -54,9 +57,19 @@ describe("a good answer", () => {
   })
 
   test("that is no stream passes when none was asked for", async () => {
-    const { t, overs } = setup({ stream: false, send: answering('{"ok":true}', { headers: { "content-type": "application/json" } }) })
+    const { t, overs } = setup({
+      stream: false,
+      send: answering('{"ok":true}', { headers: { "content-type": "application/json" } }),
+    })
     expect(await ((await transmit(t)) as Response).json()).toEqual({ ok: true })
     expect(overs).toMatchObject([{ ended: "ok", status: 200 }])
+  })
+
+  test("may stream something other than events", async () => {
+    const headers = { "content-type": "application/stream+json" }
+    const { t, overs } = setup({ wire: "unknown", send: answering('{"a":1}', { headers }) })
+    expect(await ((await transmit(t)) as Response).text()).toBe('{"a":1}')
+    expect(overs).toMatchObject([{ ended: "ok" }])
   })
 
   test("without a body is over at once", async () => {
@@ -85,7 +98,12 @@ describe("a bad answer", () => {
     expect(result).toMatchObject({ ended: "failed", status: 429, body, headers: { "retry-after": "7" } })
     expect(result.headers).not.toHaveProperty("x-secret")
     const response = deliver()
-    expect([response.status, response.statusText, response.headers.get("x-secret"), await response.text()]).toEqual([429, "Slow down", "1", body])
+    expect([response.status, response.statusText, response.headers.get("x-secret"), await response.text()]).toEqual([
+      429,
+      "Slow down",
+      "1",
+      body,
+    ])
     expect(overs).toEqual([])
   })
 
@@ -131,7 +149,9 @@ describe("a bad answer", () => {
   })
 
   test("can be none: the error is reported without addresses and thrown again", async () => {
-    const error = Object.assign(new Error("cannot reach https://x.test/v1?key=SECRET now"), { code: "ConnectionRefused" })
+    const error = Object.assign(new Error("cannot reach https://x.test/v1?key=SECRET now"), {
+      code: "ConnectionRefused",
+    })
     const { t } = setup({ send: () => Promise.reject(error) })
     const { result, deliver } = failure(await transmit(t))
     expect(result.error).toBe("ConnectionRefused Error cannot reach https://x.test/v1 now")

@@ -10,10 +10,16 @@ describe("recognise", () => {
     ["https://chatgpt.com/backend-api/codex/responses", "openai-responses"],
     ["https://api.anthropic.com/v1/messages", "anthropic"],
     ["https://api.anthropic.com/v1/messages?beta=true", "anthropic"],
-    ["https://r-aiplatform.googleapis.com/v1/projects/p/locations/r/publishers/anthropic/models/c:streamRawPredict", "anthropic"],
+    [
+      "https://r-aiplatform.googleapis.com/v1/projects/p/locations/r/publishers/anthropic/models/c:streamRawPredict",
+      "anthropic",
+    ],
     ["https://generativelanguage.googleapis.com/v1beta/models/gemini-3:streamGenerateContent?alt=sse", "gemini"],
     ["https://generativelanguage.googleapis.com/v1beta/models/gemini-3:generateContent", "gemini"],
-    ["https://r-aiplatform.googleapis.com/v1/projects/p/locations/r/publishers/mistralai/models/c:streamRawPredict", "unknown"],
+    [
+      "https://r-aiplatform.googleapis.com/v1/projects/p/locations/r/publishers/mistralai/models/c:streamRawPredict",
+      "unknown",
+    ],
     ["https://api.anthropic.com/v1/messages/count_tokens", "unknown"],
     ["https://api.openai.com/v1/embeddings", "unknown"],
     ["https://bedrock-runtime.us-east-1.amazonaws.com/model/m/converse-stream", "unknown"],
@@ -37,7 +43,10 @@ describe("read", () => {
     const asked = read(url, JSON.stringify({ stream: true, tools: [{}] }), 0)
     expect(asked.stream).toBe(true)
     expect(asked.needs.tools).toBe(true)
-    expect(read(url, JSON.stringify({ stream: false, tools: [] }), 0)).toMatchObject({ stream: false, needs: { tools: false } })
+    expect(read(url, JSON.stringify({ stream: false, tools: [] }), 0)).toMatchObject({
+      stream: false,
+      needs: { tools: false },
+    })
   })
 
   test("gemini says stream in its address", () => {
@@ -45,9 +54,12 @@ describe("read", () => {
     expect(read("https://x/v1beta/models/g:generateContent", "{}", 0).stream).toBe(false)
   })
 
-  test.each(['{"type":"image_url"}', '{"type":"input_image"}', '{"type": "image"}', '{"inlineData":{}}'])("sees a picture in %s", (body) => {
-    expect(read(url, body, 0).needs.images).toBe(true)
-  })
+  test.each(['{"type":"image_url"}', '{"type":"input_image"}', '{"type": "image"}', '{"inlineData":{}}'])(
+    "sees a picture in %s",
+    (body) => {
+      expect(read(url, body, 0).needs.images).toBe(true)
+    },
+  )
 
   test("takes the known count of tokens, else guesses by the length, but not from pictures", () => {
     const long = JSON.stringify({ messages: "x".repeat(4_000) })
@@ -62,9 +74,13 @@ describe("read", () => {
 })
 
 describe("meaning", () => {
-  const delta = (value: object, finish: unknown = null) => ({ choices: [{ index: 0, delta: value, finish_reason: finish }] })
+  const delta = (value: object, finish: unknown = null) => ({
+    choices: [{ index: 0, delta: value, finish_reason: finish }],
+  })
   const item = (type: string, kind: string) => ({ type, item: { type: kind } })
-  const parts = (value: object[], finishReason?: string) => ({ candidates: [{ content: { parts: value }, finishReason }] })
+  const parts = (value: object[], finishReason?: string) => ({
+    candidates: [{ content: { parts: value }, finishReason }],
+  })
   const table: [Wire, string | object, Meaning][] = [
     ["openai-chat", "[DONE]", "nothing"],
     ["openai-chat", "", "nothing"],
@@ -86,7 +102,11 @@ describe("meaning", () => {
     ["openai-responses", { type: "response.failed", response: {} }, "error"],
     ["openai-responses", { type: "response.created" }, "nothing"],
     ["openai-responses", { type: "response.completed", response: {} }, "nothing"],
-    ["openai-responses", { type: "response.incomplete", response: { incomplete_details: { reason: "content_filter" } } }, "content"],
+    [
+      "openai-responses",
+      { type: "response.incomplete", response: { incomplete_details: { reason: "content_filter" } } },
+      "content",
+    ],
     ["openai-responses", item("response.output_item.added", "message"), "nothing"],
     ["openai-responses", item("response.output_item.added", "function_call"), "content"],
     ["openai-responses", { type: "response.output_text.delta", delta: "x" }, "content"],

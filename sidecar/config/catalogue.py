@@ -163,21 +163,27 @@ CATALOGUE: Mapping[str, Entry] = {
 _UNKNOWN = ProviderSettings()
 
 
-def settings_for(provider_id: str, user: ProviderSettings | None) -> ProviderSettings:
+def settings_for(
+    provider_id: str, user: ProviderSettings | None, *, reported_url: str = "", has_key: bool = True
+) -> ProviderSettings:
     """Give what is known of a provider: the fields the user wrote, over the catalogue's.
 
-    A base URL the user wrote on this machine or network says more than the name of a cloud provider: without a key of
-    its own (`key_env`), a bridge there is a subscription, and any other server is local and free.
+    A base URL on this machine or network, without a key, says more than the name of a provider: a bridge there is a
+    subscription, and any other server is local and free. The user's own word (`base_url`, `key_env`) counts before
+    what an editor reported (`reported_url`, `has_key`).
     """
     entry = CATALOGUE.get(provider_id)
     known = entry.settings if entry else _UNKNOWN
-    if user is None:
-        return known
-    if user.base_url and is_local_url(user.base_url) and not user.key_env and not known.local:
-        bridged = looks_bridged(user.base_url, has_key=False)
-        billing = Billing.SUBSCRIPTION if bridged else Billing.FREE
-        known = known.model_copy(update={"local": not bridged, "billing": billing})
-    return lay_over(known, user)
+    url, keyless = reported_url, not has_key
+    if user is not None and user.base_url:
+        url, keyless = user.base_url, not user.key_env
+    if url and keyless and not known.local and is_local_url(url):
+        known = known.model_copy(update=_BRIDGED if looks_bridged(url, has_key=False) else _SERVED_HERE)
+    return known if user is None else lay_over(known, user)
+
+
+_BRIDGED = {"local": False, "billing": Billing.SUBSCRIPTION}
+_SERVED_HERE = {"local": True, "billing": Billing.FREE, "first_token_timeout": _LOADING}
 
 
 def lay_over(base: _S, over: _S) -> _S:

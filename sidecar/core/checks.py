@@ -34,6 +34,14 @@ class No(NamedTuple):
     until: float | None = None
 
 
+def settings_of(provider: str, config: Config, connected: Connected) -> ProviderSettings:
+    """Give a provider's settings: the user's, over the catalogue's and what its address tells."""
+    user, reported = config.providers.get(provider), connected.providers.get(provider)
+    if reported is None:
+        return settings_for(provider, user)
+    return settings_for(provider, user, reported_url=reported.base_url, has_key=reported.has_key)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """Everything a decision looks at: what was asked for, and read-only views of what is remembered.
@@ -59,8 +67,8 @@ class Situation:
     permitted: frozenset[str] = frozenset()
 
     def settings(self, provider: str) -> ProviderSettings:
-        """Give the provider's settings: the user's over the built-in catalogue's."""
-        return settings_for(provider, self.config.providers.get(provider))
+        """Give the provider's settings, see `settings_of`."""
+        return settings_of(provider, self.config, self.connected)
 
     def limits(self, target: Target) -> tuple[Limits, Limits]:
         """Give the limits of the provider and of the model."""
@@ -147,7 +155,7 @@ def metered(target: Target, config: Config, connected: Connected) -> bool:
     """Whether using a target costs money per token, as far as configuration and the editor's prices tell."""
     model = connected.models.get(target)
     priced = model is not None and bool(model.cost_input or model.cost_output)
-    billing = settings_for(target.provider, config.providers.get(target.provider)).billing
+    billing = settings_of(target.provider, config, connected).billing
     return priced and billing not in (Billing.SUBSCRIPTION, Billing.FREE)
 
 

@@ -7,9 +7,8 @@ The rules of a switch stand in `switching.py`, what is shown in `picture.py`, wh
 
 from typing import Any, Literal
 
-from sidecar.config.catalogue import settings_for
 from sidecar.config.models import Config
-from sidecar.core.checks import metered
+from sidecar.core.checks import metered, settings_of
 from sidecar.core.decisions import Decision, EventsReply, FailureInfo, HelloReply, Notice, Reason
 from sidecar.core.editor import SessionDeleted, SessionFailed, StepBegan, StepEnded, read
 from sidecar.core.events import PROTOCOL, EditorEvents, Hello, Outcome, Route, TargetCommand
@@ -66,7 +65,7 @@ class Engine:
         config = self.config(event.directory)
         connected = self._memory.fleet.report(event.directory, event.providers)
         self._memory.said_hello_at = now
-        slow = {p: settings_for(p, config.providers.get(p)).first_token_timeout for p in connected.providers}
+        slow = {p: settings_of(p, config, connected).first_token_timeout for p in connected.providers}
         timeouts = {p: t for p, t in slow.items() if t is not None}
         return HelloReply(
             protocol=PROTOCOL,

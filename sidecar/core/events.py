@@ -69,6 +69,7 @@ class ProviderInfo(Event):
     name: Name = ""
     base_url: Name = ""
     has_key: bool = True
+    uninvited: bool = Field(False, description="connected by itself, without a key and without anybody asking for it")
     default_model: Name = ""
     models: Annotated[list[ModelInfo], Field(max_length=5_000)] = []
 

@@ -3,6 +3,7 @@
 Pure reading; changes nothing.
 """
 
+from sidecar.config.catalogue import CATALOGUE
 from sidecar.config.models import Config, ModelSettings, ProviderSettings
 from sidecar.core.cooldowns.health import Block
 from sidecar.core.limits import Reading
@@ -46,6 +47,8 @@ def _provider(provider: str, used: list[str], memory: Memory, config: Config, no
     return ProviderStatus(
         id=provider,
         name=memory.fleet.name_of(provider),
+        documented=_documented(provider),
+        documented_for=CATALOGUE[provider].documented_for if provider in CATALOGUE else "",
         state=verdict[0],
         why=verdict[1],
         until=verdict[2],
@@ -56,6 +59,14 @@ def _provider(provider: str, used: list[str], memory: Memory, config: Config, no
         models=models,
         agents={a: _counts(memory.usage.counts(provider, now, agent=a)) for a in memory.usage.agents(provider)},
     )
+
+
+def _documented(provider: str) -> dict[str, int]:
+    entry = CATALOGUE.get(provider)
+    if entry is None or entry.documented_limits is None:
+        return {}
+    limits = entry.documented_limits.model_dump(exclude_defaults=True)
+    return {name: value for name, value in limits.items() if isinstance(value, int)}
 
 
 def _model(target: Target, settings: ModelSettings, memory: Memory, config: Config, now: float) -> ModelStatus:

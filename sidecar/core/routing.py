@@ -88,26 +88,27 @@ def _by_strategy(group: list[Candidate], s: Situation) -> list[Candidate]:
         # A target that was never measured goes first: that is how it gets measured.
         return sorted(group, key=lambda c: s.pace.first_token_ms(c.target) or 0.0)
     if strategy == "cost":
-        return sorted(group, key=lambda c: _cost(s.connected.models.get(c.target)))
+        models = s.connected.models
+        return sorted(group, key=lambda c: blended(models[c.target]) if c.target in models else float("inf"))
     return group
 
 
-def _cost(model: ModelInfo | None) -> float:
-    # Coding agents send far more than they receive; three to one is the usual blend.
-    return (3 * model.cost_input + model.cost_output) / 4 if model else float("inf")
+def blended(model: ModelInfo) -> float:
+    """Give one price for input and output: coding agents send about three times what they receive."""
+    return (3 * model.cost_input + model.cost_output) / 4
 
 
 def _of_tier(s: Situation) -> list[Target]:
     """Give the best few models of each connected provider: the wanted tier, then higher ones, then lower ones.
 
     Within a tier the wanted model's own provider comes last: what ails one of its models often ails all of them. Only
-    providers the user has a key for or has written into the configuration count: a gateway that came connected by
-    itself was never chosen to see this conversation.
+    providers somebody connected count, or wrote into the configuration: a gateway that came connected by itself was
+    never chosen to see this conversation.
     """
     wanted = tier_of(s.wanted, s)
     ranked: list[tuple[int, bool, int, int, int, Target]] = []
     for position, provider in enumerate(s.connected.providers.values()):
-        if not (provider.has_key or provider.id in s.config.providers):
+        if provider.uninvited and provider.id not in s.config.providers:
             continue
         models = sorted(
             (_distance(wanted, tier_of(Target(provider.id, m.id), s)), m.id != provider.default_model, _age(m), m.id)

@@ -30,13 +30,17 @@ class Turn:
 
 @dataclass(slots=True)
 class Session:
-    """`wanted` is what the user chose, `current` where the session is, `redirected` what a message was rewritten to."""
+    """`wanted` is what the user chose, `current` where the session is, `redirected` what a message was rewritten to.
+
+    `settled` says that it has opened a turn, `asked` which providers the cost guard has asked about in it.
+    """
 
     wanted: TargetRef
     current: TargetRef
     redirected: Target | None = None
     settled: bool = False
     attempts_seen: bool = False
+    asked: set[str] = field(default_factory=set)
     turn: Turn = field(default_factory=lambda: Turn(""))
 
     def begin(self, turn: str, asked: TargetRef, *, message: bool) -> None:

@@ -57,9 +57,14 @@ class ModelStatus(_Status):
 
 
 class ProviderStatus(_Status):
-    """One provider; `limited` means that some of its models cannot be used now, `unavailable` that none can."""
+    """One provider; `limited` means that some of its models cannot be used now, `unavailable` that none can.
+
+    `documented` are limits its documents state for `documented_for`: shown, never enforced.
+    """
 
     name: str = ""
+    documented: dict[str, int] = Field(default_factory=dict)
+    documented_for: str = ""
     models: tuple[ModelStatus, ...] = ()
     agents: dict[str, CountsInfo] = Field(default_factory=dict)
 

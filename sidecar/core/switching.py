@@ -13,7 +13,7 @@ from sidecar.core.decisions import Decision, Notice, Reason, Toast
 from sidecar.core.events import Outcome, Route, TargetRef
 from sidecar.core.failure import Failure, Kind
 from sidecar.core.memory import Memory
-from sidecar.core.routing import Candidate, Choice, candidates, choose, reject, soonest
+from sidecar.core.routing import Candidate, Choice, blended, candidates, choose, reject, soonest
 from sidecar.core.sessions import Session, Turn
 from sidecar.core.target import Target
 from sidecar.core.words import KIND_WORDS, price, span
@@ -252,7 +252,7 @@ class Mover:
         """Send it all the same: a provider may be free earlier than it said, and only the user can decide to wait."""
         first = soonest(choice.rejected)
         when = f"; soonest is {first.target} in {span((first.until or 0) - self._now)}" if first is not None else ""
-        ask = "".join(f"; {r.target} {r.text}" for r in choice.rejected if r.code == "cost_ask")
+        ask = self._ask(choice)
         reason = Reason(code="nothing_free", text=f"{no.text}; no other target is free{when}{ask}")
         toast = None
         if not self._turn.told and self._event.mobility == "handover":
@@ -270,6 +270,15 @@ class Mover:
             toast=toast,
             rejected=choice.rejected,
         )
+
+    def _ask(self, choice: Choice) -> str:
+        """Give the cost guard's question: once per provider and session."""
+        questions = {
+            Target.parse(r.target).provider: f"; {r.target} {r.text}" for r in choice.rejected if r.code == "cost_ask"
+        }
+        new = {p: text for p, text in questions.items() if p not in self._session.asked}
+        self._session.asked.update(new)
+        return "".join(new.values())
 
     def _wait(self, seconds: float, reason: Reason, *, note: bool = True) -> Decision:
         if note:
@@ -300,12 +309,22 @@ class Mover:
         """Say the switch to a person: from, to, why, until when, and the price when that is new."""
         why = KIND_WORDS[Kind(reason.code)] if reason.code in set(Kind) else reason.text
         rest = f", free again in {span(until - self._now)}" if until is not None and until > self._now else ""
-        connected = self._memory.fleet.at(self._event.directory)
-        cost = ""
-        if metered(to, self._config, connected) and not metered(source, self._config, connected):
-            model = connected.models[to]
-            cost = f" {to.provider} costs {price(model.cost_input, model.cost_output)}."
+        cost = self._price(source, to)
         return Toast(title=f"Switched to {to}", message=f"{source}: {why}{rest}.{cost}", variant="warning")
+
+    def _price(self, source: Target, to: Target) -> str:
+        """Say what the new target costs where that is more than what the old one does."""
+        connected = self._memory.fleet.at(self._event.directory)
+        new, old = connected.models.get(to), connected.models.get(source)
+        if new is None or not metered(to, self._config, connected):
+            return ""
+        if old is None or not metered(source, self._config, connected):
+            return f" {to.provider} costs {price(new.cost_input, new.cost_output)}."
+        if blended(new) <= blended(old):
+            return ""
+        return (
+            f" It costs {price(new.cost_input, new.cost_output)} instead of ${old.cost_input:g}/${old.cost_output:g}."
+        )
 
     def _note(
         self, what: str, reason: Reason, source: str | None, target: str | None, until: float | None = None

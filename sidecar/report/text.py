@@ -69,6 +69,9 @@ def _provider(provider: ProviderStatus, verdict: str, now: float, zone: tzinfo |
     if blocked:
         yield from _block(provider, 1, now, zone)
     yield from _amounts(provider, 1, now, zone)
+    if provider.documented and not provider.readings and provider.counts.requests_day:
+        limits = ", ".join(f"{name} {limit}" for name, limit in provider.documented.items())
+        yield 1, f"Documented, not enforced: {limits} for {provider.documented_for}"
     agents = {name: counts.requests_day for name, counts in provider.agents.items() if counts.requests_day}
     if len(agents) > 1:
         yield 1, "By agent: " + ", ".join(f"{name} {count}" for name, count in agents.items()) + " today"

@@ -94,3 +94,12 @@ def test_learned_limits_are_shown_as_learned() -> None:
     world.answered("alpha/m1", headers=headers)
     (reading,) = [r for r in model_of(world, "alpha", "m1").readings if r.unit == "tokens"]
     assert (reading.learned, reading.limit, reading.used) == (True, 1000, 600)
+
+
+def test_documented_limits_are_shown_and_not_enforced() -> None:
+    world = World(provider("groq", "m1"), provider("deepseek", "m1"), provider("mine", "m1"))
+    groq = status(world, "groq")
+    assert groq.documented == {"rpm": 30}
+    assert groq.documented_for
+    assert groq.readings == ()
+    assert status(world, "deepseek").documented == status(world, "mine").documented == {}

@@ -114,9 +114,9 @@ def test_an_explicit_chain_is_a_no_to_tiers() -> None:
 
 
 def test_a_gateway_nobody_chose_sees_nothing() -> None:
-    keyless = provider("gift", "free-model", has_key=False)
-    assert order(World(provider("alpha", "m1"), keyless), "alpha/m1") == [("alpha/m1", "chosen")]
-    wanted = World(provider("alpha", "m1"), keyless, config={"providers": {"gift": {}}})
+    gift = provider("gift", "free-model", has_key=False, uninvited=True)
+    assert order(World(provider("alpha", "m1"), gift), "alpha/m1") == [("alpha/m1", "chosen")]
+    wanted = World(provider("alpha", "m1"), gift, config={"providers": {"gift": {}}})
     assert [t for t, _ in order(wanted, "alpha/m1")] == ["alpha/m1", "gift/free-model"]
 
 
@@ -216,6 +216,11 @@ def test_mode_local_moves_the_users_choice_to_a_local_model() -> None:
     config = {"mode": "local", "providers": {"home": {"local": True}}}
     world = World(provider("alpha", "m1"), provider("home", "m1"), config=config)
     assert to(world.message("alpha/m1")) == "home/m1"
+
+
+def test_what_is_configured_decides_the_place_of_a_provider_nobody_reported() -> None:
+    home = {"providers": {"home": {"local": True}}, "chains": {"*": ["away/m1", "home/m1"]}}
+    assert to(explained(World(config={**home, "mode": "local"}), "alpha/m1")) == "home/m1"
 
 
 def test_a_chain_target_the_editor_does_not_have_is_not_taken() -> None:
@@ -353,6 +358,39 @@ def test_allow_asks_nothing_and_metered_to_metered_is_no_change() -> None:
     assert to(decision) == "beta/m1"
     assert decision.arrival is not None
     assert "costs" not in decision.arrival.message
+
+
+def test_a_dearer_metered_target_is_named_with_both_prices() -> None:
+    cheap = ProviderInfo(id="alpha", models=[model("m1", cost_input=1.0, cost_output=2.0)])
+    world = World(cheap, ProviderInfo(id="beta", models=[model("m1", **PRICED)]))
+    world.message("alpha/m1")
+    decision = world.refused("alpha/m1", **LONG)
+    assert decision.arrival is not None
+    assert decision.arrival.message.endswith("It costs $3/$15 per million tokens instead of $1/$2.")
+
+
+def test_the_cost_guard_asks_once_per_provider_and_session() -> None:
+    world = guarded(mode="ask")
+    assert "allow beta" in world.refused("alpha/m1", **LONG).reason.text
+    assert "allow beta" not in world.message("alpha/m1").reason.text
+    assert "allow beta" in world.message("alpha/m1", session="other").reason.text
+
+
+@pytest.mark.parametrize(
+    ("address", "mode", "expected"),
+    [
+        ({"base_url": "http://127.0.0.1:4141/v1", "has_key": False}, "auto", "beta/m1"),  # a bridged subscription
+        ({"base_url": "https://api.example.com/v1"}, "auto", None),  # metered, and the guard says never
+        ({"base_url": "http://127.0.0.1:8080/v1", "has_key": False}, "local", "beta/m1"),  # a local server
+        ({"base_url": "http://127.0.0.1:4141/v1", "has_key": False}, "local", None),
+    ],
+)
+def test_an_address_tells_bridges_and_local_servers(address: dict[str, Any], mode: str, expected: str | None) -> None:
+    beta = ProviderInfo(id="beta", models=[model("m1", **PRICED)], **address)
+    world = World(provider("alpha", "m1"), beta, config={"cost_guard": {"mode": "never"}, "mode": mode})
+    world.engine.control("disable", TargetCommand(provider="alpha"), world.now)
+    decision = explained(world, "alpha/m1")
+    assert (str(decision.target.target) if decision.target else None) == expected
 
 
 def test_a_target_of_unknown_price_is_nobodys_cost() -> None:

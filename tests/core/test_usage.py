@@ -304,7 +304,7 @@ def test_daily_totals_are_utc_dates_newest_first_for_a_year() -> None:
     assert list(usage.daily("anthropic", midnight.timestamp() + 366 * 86400)) == []
 
 
-def test_agents_beyond_the_most_are_counted_together_until_others_were_idle_for_more_than_a_day() -> None:
+def test_agents_beyond_the_most_are_counted_together_until_others_were_idle_for_more_than_two_days() -> None:
     usage = Usage()
     for n in range(MOST_AGENTS + 10):
         usage.attempt(SONNET, f"agent-{n:03}", T0)
@@ -312,8 +312,8 @@ def test_agents_beyond_the_most_are_counted_together_until_others_were_idle_for_
     assert usage.agents("anthropic") == (*(f"agent-{n:03}" for n in range(MOST_AGENTS)), OTHER)
     assert usage.counts("anthropic", T0, agent=OTHER).day.requests == 20
     assert usage.counts("anthropic", T0).day.requests == 2 * (MOST_AGENTS + 10)
-    usage.attempt(SONNET, "agent-000", T0 + 86400)
-    usage.attempt(SONNET, "new", T0 + 2 * 86400)
+    usage.attempt(SONNET, "agent-000", T0 + 2 * 86400)
+    usage.attempt(SONNET, "new", T0 + 3 * 86400)
     assert usage.agents("anthropic") == ("agent-000", "new")
 
 

@@ -286,7 +286,7 @@ def test_a_limit_too_small_to_count_is_not_full_when_nothing_was_spent() -> None
     assert rule.reading(used, None, T0, 100).used == 1e-9
 
 
-def test_a_tally_is_busy_for_a_little_more_than_a_day() -> None:
+def test_a_tally_is_busy_for_a_little_more_than_two_days() -> None:
     used = tally((T0, 1, 0))
-    assert used.busy(int(T0) + 86400)
-    assert not used.busy(int(T0) + 28 * 3600)
+    assert used.busy(int(T0) + 48 * 3600)
+    assert not used.busy(int(T0) + 50 * 3600)

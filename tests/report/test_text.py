@@ -186,3 +186,13 @@ def test_every_line_fits_and_no_word_is_lost(width: int, name: str, ahead: float
     text = shown(provider, width=width)
     assert all(len(line) <= width or " " not in line.strip() for line in text.splitlines())
     assert text.split() == shown(provider, width=10_000).split()
+
+
+def test_documented_limits_are_shown_only_where_nothing_better_is_known() -> None:
+    used = CountsInfo(requests_day=1)
+    groq = ProviderStatus(
+        id="groq", state="available", counts=used, documented={"rpm": 30}, documented_for="the free plan"
+    )
+    assert "  Documented, not enforced: rpm 30 for the free plan\n" in shown(groq)
+    assert "Documented" not in shown(groq.model_copy(update={"readings": (reading("rpm", 1, 100),)}))
+    assert "Documented" not in shown(groq.model_copy(update={"counts": CountsInfo()}))

@@ -30,9 +30,9 @@ NANO: Final = 1_000_000_000
 UNITS: Final[tuple[Unit, ...]] = ("requests", "tokens", "usd")  # in the order of a row
 MINUTE, HOUR, DAY = range(3)
 
-# (name, step, span, rows kept) of each tier. The quarters go back 27 hours: a fixed day lasts up to 26 where the clock
-# changes by two hours (Antarctica/Troll).
-TIERS: Final = (("seconds", 1, 60, 62), ("minutes", 60, 60, 62), ("quarters", 900, 96, 108))
+# (name, step, span, rows kept) of each tier. The quarters go back 49 hours, so that two whole days of detail are there
+# at any time.
+TIERS: Final = (("seconds", 1, 60, 62), ("minutes", 60, 60, 62), ("quarters", 900, 96, 196))
 
 _TABLE: Final[tuple[tuple[str, Unit, int], ...]] = (
     ("rpm", "requests", MINUTE),
