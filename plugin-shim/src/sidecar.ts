@@ -12,7 +12,7 @@ import { Outbox, type Item } from "./outbox.ts"
 import type { Decision, EditorEvent, EventsReply, Hello, HelloReply, Outcome, Route, Toast } from "./protocol.ts"
 
 const ROUTE_MS = 250
-const OUTCOME_MS = 1_000
+const OUTCOME_MS = 2_000
 const START_MS = 2_000
 const HELLO_MS = 2_000
 const STATUS_MS = 2_000
@@ -94,7 +94,8 @@ export class Sidecar {
 
   /** Reports how an attempt ended and waits for what is to be done; kept for later when nobody answers. */
   async outcome(body: Outcome): Promise<Decision | undefined> {
-    const answer = await this.#post("/v1/outcome", body, OUTCOME_MS)
+    // Without an answer a failed attempt costs the turn, so one late answer before is no reason not to ask.
+    const answer = await this.#ask("POST", "/v1/outcome", body, OUTCOME_MS, body.ended === "failed")
     if (!answer) this.#outcomes.add(body)
     return decision(answer)
   }
@@ -148,12 +149,19 @@ export class Sidecar {
     return this.#ask("POST", path, body, budget)
   }
 
-  async #ask(method: "GET" | "POST", path: string, body: unknown, budget: number): Promise<Answer | undefined> {
+  async #ask(
+    method: "GET" | "POST",
+    path: string,
+    body: unknown,
+    budget: number,
+    urgent = false,
+  ): Promise<Answer | undefined> {
     const over = new AbortController()
     let asked = false
     const asking = async () => {
       await this.#starting
-      if (this.#clock.now() < this.#pausedUntil || !(await this.#introduced())) return { answer: undefined }
+      const paused = this.#clock.now() < this.#pausedUntil && !(urgent && !this.#away)
+      if (paused || !(await this.#introduced())) return { answer: undefined }
       asked = true
       const answer = await this.#exchange(method, path, body, over.signal)
       if (answer) this.#reached()

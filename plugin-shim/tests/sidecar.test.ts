@@ -109,7 +109,7 @@ describe("the start", () => {
 describe("a question", () => {
   test.each([
     ["route", 250],
-    ["outcome", 1_000],
+    ["outcome", 2_000],
   ] as const)("(%s) costs no more than %d ms when the daemon is frozen", async (what, ms) => {
     const { transport, sidecar, timed } = setup()
     await sidecar.route(ROUTE)
@@ -185,6 +185,25 @@ describe("a question", () => {
       pauses.push(clock.now() - began)
     }
     expect(pauses).toEqual([0, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000])
+  })
+
+  test("about a failed attempt is asked in spite of one late answer, but not of a daemon that is away", async () => {
+    const { clock, transport, sidecar } = setup()
+    await sidecar.route(ROUTE)
+    const late = async () => {
+      transport.answers.set("/v1/route", never)
+      const asked = sidecar.route(ROUTE)
+      await clock.advance(250)
+      await asked
+      transport.answers.clear()
+    }
+    await late()
+    expect(await sidecar.route(ROUTE)).toBeUndefined()
+    expect(await sidecar.outcome({ ...outcome("a"), ended: "failed" })).toBeDefined()
+    await late()
+    await clock.advance(1_000)
+    await late()
+    expect(await sidecar.outcome({ ...outcome("a"), ended: "failed" })).toBeUndefined()
   })
 
   test("that fails with others counts once", async () => {
