@@ -62,7 +62,7 @@ export class Handovers {
   }
 
   #inTurn<T>(session: string, work: () => Promise<T>): Promise<T> {
-    const done = (this.#queue.get(session) ?? Promise.resolve()).then(work, work)
+    const done = (this.#queue.get(session) ?? Promise.resolve()).then(work)
     const settled = done
       .catch(() => undefined)
       .then(() => {

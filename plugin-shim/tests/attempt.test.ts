@@ -228,13 +228,16 @@ describe("a wait", () => {
 
   test("ends when the user gives up: nothing is sent, nothing moved", async () => {
     const stop = new AbortController()
-    const { run, clock, reports, sent, editor } = setup({ routes: [wait(60), switchTo(BETA)], signal: stop.signal })
+    const { run, clock, routes, reports, sent, editor } = setup({
+      routes: [wait(60), switchTo(BETA)],
+      signal: stop.signal,
+    })
     const running = run().catch((error: unknown) => (error as Error).name)
     await clock.advance(1_000)
     stop.abort()
     expect(await running).toBe("AbortError")
     expect(reports).toMatchObject([{ ended: "aborted" }])
-    expect([sent.length, editor.redirected.length]).toEqual([0, 0])
+    expect([routes.length, sent.length, editor.redirected.length]).toEqual([1, 0, 0])
   })
 
   test("is not repeated forever", async () => {

@@ -44,6 +44,18 @@ describe("outbox", () => {
     expect(sent).toEqual([[1, 2, 3]])
   })
 
+  test("does not try again with every report while nothing can be delivered", async () => {
+    const clock = new FakeClock()
+    let calls = 0
+    const send = async () => (calls++, false)
+    const outbox = new Outbox<number>({ clock, limit: 50, batch: 2, delayMs: 0, retryMs: 1_000, send })
+    for (let value = 0; value < 20; value++) {
+      outbox.add(value)
+      await settle()
+    }
+    expect(calls).toBe(1)
+  })
+
   test("takes a broken delivery for a failed one", async () => {
     const clock = new FakeClock()
     let calls = 0

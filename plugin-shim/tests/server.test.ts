@@ -231,7 +231,8 @@ describe("a request", () => {
     const first = hooks
     hooks = await load()
     const output = { headers: {} as Record<string, string> }
-    await first["chat.headers"]?.({ model: { api: { npm: "x" } } } as never, output)
+    const model = { id: "m1", providerID: "alpha", api: { npm: "@ai-sdk/openai-compatible" } }
+    await first["chat.headers"]?.({ sessionID: "ses_1", agent: "build", model, message: message() } as never, output)
     expect(output.headers).toEqual({})
     await first.dispose?.()
     expect((await ask()).tagged).toBe(true)
@@ -309,6 +310,7 @@ describe("/rate_limit_status", () => {
 
   test("only shows a toast while the conversation is running", async () => {
     answers.set("/v1/status?format=text", () => ({ text: "alpha: limited" }))
+    host.sessions.set("ses_1", { agent: "build" })
     await emit("session.status", { sessionID: "ses_1", status: { type: "busy" } })
     await run()
     expect(host.prompts).toEqual([])

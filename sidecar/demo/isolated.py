@@ -63,6 +63,11 @@ class Isolated:
         """Where the sidecar keeps its state, log and socket in this home."""
         return self.home / ".local/state/rate-limit-sidecar"
 
+    @property
+    def socket(self) -> Path:
+        """The socket of the daemon that serves this home."""
+        return self.state / "run" / "sidecar.sock"
+
     def configure(self, providers: Mapping[str, dict[str, Any]], *, plugin: Path | None, **more: Any) -> None:
         """Write OpenCode's configuration: `providers` maps a name to its `options` and `models`."""
         config: dict[str, Any] = {

@@ -10,12 +10,14 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from textwrap import indent
 from typing import Any
 
+from sidecar.client import DaemonUnavailableError, call
 from sidecar.demo.isolated import Isolated
 from sidecar.demo.scripted import Reply, ScriptedProviders, Seen, limited
 from sidecar.demo.served import Served, text_of
@@ -26,6 +28,7 @@ PROMPT = "Say hello."
 ANSWER = "Hello from the second provider: the rate limit cost you nothing."
 _LIMIT_S = 50.0
 _TOAST_S = 2.0
+_START_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ async def _turn(
     say("Two providers on loopback: alpha is rate limited, beta is healthy. Starting the real OpenCode …")
     async with Served(home) as served:
         session = await served.session()
+        await _introduced(home)
         began = time.time()
         answer = await served.prompt(session, PROMPT)
         ended = time.time()
@@ -78,6 +82,17 @@ async def _turn(
         say(f"\nThe toast:\n  {toast.get('title')}\n  {toast.get('message')}")
     say("\nrate-limit-sidecar status:\n" + indent(_sidecar(home, command, "status"), "  "))
     return bool(text_of(answer) == ANSWER and source == "beta" and toasts)
+
+
+async def _introduced(home: Isolated) -> None:
+    """Wait until the plugin has found its daemon, so that the timeline shows a switch and not a first start."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_START_S):
+            while True:
+                with suppress(DaemonUnavailableError):
+                    if (await asyncio.to_thread(call, home.socket, "GET", "/v1/status"))["hello_at"] is not None:
+                        return
+                await asyncio.sleep(0.1)
 
 
 def _set_up(home: Isolated, providers: ScriptedProviders, plugin: Path) -> None:
@@ -107,7 +122,7 @@ def _decisions(log: Path) -> list[Moment]:
         entry: dict[str, Any] = json.loads(line)
         if entry["event"] == "switch":
             at = datetime.fromisoformat(entry["time"]).timestamp()
-            found.append(Moment(at, f"decision: {entry['from']} → {entry['to']} ({entry['why']})"))
+            found.append(Moment(at, f"decision: {entry['from']} → {entry['to']} ({entry['code']})"))
     return found
 
 

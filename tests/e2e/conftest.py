@@ -67,7 +67,7 @@ class House:
 
     @property
     def socket(self) -> Path:
-        return self.home.state / "run" / "sidecar.sock"
+        return self.home.socket
 
     def status(self) -> dict[str, Any]:
         answer: dict[str, Any] = call(self.socket, "GET", "/v1/status")

@@ -1,6 +1,7 @@
 """What a person sees: the status command in OpenCode without a model call, the report, the toast."""
 
 import asyncio
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -102,7 +103,15 @@ class Terminal:
         raise AssertionError(f"{text!r} never appeared:\n{self._tmux('capture-pane', '-p', '-t', 't')}")
 
 
-@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed; ./setup.sh --test installs it")
+@pytest.fixture
+def tmux() -> None:
+    """What the TUI runs in; `./setup.sh --test` installs it where it can."""
+    if shutil.which("tmux") is None:
+        missing = pytest.fail if os.environ.get("CI") else pytest.skip
+        missing("tmux is not installed")
+
+
+@pytest.mark.usefixtures("tmux")
 async def test_the_tui_shows_the_answer_the_prompt_once_and_the_toast(house: House, tmp_path: Path) -> None:
     house.providers.script("alpha/m1", limited(429, retry_after="90"))
     with Terminal(house, tmp_path) as terminal:

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -177,3 +179,48 @@ async def test_the_limits_of_the_configuration_switch_before_the_provider_refuse
     assert "answer from alpha/m1" in first.out
     assert "answer from beta/m1" in second.out
     assert house.asked("alpha/m1") == 1
+
+
+NOTHING = (
+    '{"id":"x","object":"chat.completion.chunk","model":"m1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}'
+)
+ERROR = '{"error":{"message":"The engine is overloaded, try again later","type":"overloaded_error","code":503}}'
+
+
+async def test_an_answer_without_content_is_tried_again_then_moved(house: House) -> None:
+    house.providers.script("alpha/m1", Reply(events=[NOTHING]))
+    ran = await house.home.run("run", PROMPT)
+    assert ran.code == 0, ran.err
+    assert "answer from beta/m1" in ran.out
+    assert house.asked("alpha/m1") == 4
+
+
+async def test_an_error_as_the_first_event_of_a_stream_is_moved(house: House) -> None:
+    house.providers.script("alpha/m1", Reply(events=[ERROR]))
+    ran = await house.home.run("run", PROMPT)
+    assert ran.code == 0, ran.err
+    assert "answer from beta/m1" in ran.out
+    assert house.asked("alpha/m1") == 1
+
+
+async def test_a_short_named_wait_is_waited_out_at_the_same_provider(house: House) -> None:
+    answered = Reply(text="answer from alpha/m1")
+    house.providers.script("alpha/m1", limited(429, retry_after="1"), answered)
+    ran = await house.home.run("run", PROMPT)
+    assert ran.code == 0, ran.err
+    assert "answer from alpha/m1" in ran.out
+    assert house.asked("beta/m1") == 0
+    first, second = house.providers.asked("alpha/m1")
+    assert second.at - first.at >= 1
+
+
+async def test_a_frozen_daemon_costs_no_turn(house: House) -> None:
+    await house.home.run("run", PROMPT)
+    pid = house.health()["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        ran = await house.home.run("run", PROMPT)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert ran.code == 0, ran.err
+    assert "answer from alpha/m1" in ran.out
