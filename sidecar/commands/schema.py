@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
         schemas = {"rate-limit": config_schema()}
     else:
         # Only here, because the daemon's models load slowly.
-        from sidecar.protocol_schema import protocol_schemas  # noqa: PLC0415
+        from sidecar.daemon.schemas import protocol_schemas  # noqa: PLC0415
 
         schemas = protocol_schemas()
     if args.write is None:

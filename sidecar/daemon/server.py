@@ -16,8 +16,8 @@ from sidecar.core.engine import Verb
 from sidecar.core.events import EditorEvents, Event, Hello, Outcome, Route, TargetCommand
 from sidecar.daemon.gate import BODY_LIMIT, RefusalError, make_gate, refuse_unknown
 from sidecar.daemon.push import Broadcaster, Subscriber, TooManyError
+from sidecar.daemon.schemas import protocol_schemas
 from sidecar.daemon.service import Service
-from sidecar.protocol_schema import protocol_schemas
 from sidecar.redact import redact
 from sidecar.report.text import render
 

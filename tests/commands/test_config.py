@@ -4,7 +4,7 @@ import json
 
 from sidecar.config.models import Config
 from sidecar.config.schema import config_schema
-from sidecar.protocol_schema import protocol_schemas
+from sidecar.daemon.schemas import protocol_schemas
 from tests.commands.conftest import Home
 
 

@@ -9,7 +9,7 @@ import pytest
 from sidecar.config.explain import setting_names
 from sidecar.config.models import Config
 from sidecar.config.schema import config_schema, written
-from sidecar.protocol_schema import protocol_schemas
+from sidecar.daemon.schemas import protocol_schemas
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 RENEW = "run: rate-limit-sidecar schema {config > examples/rate-limit.schema.json, protocol --write examples/protocol}"
