@@ -32,12 +32,14 @@ class Turn:
 class Session:
     """`wanted` is what the user chose, `current` where the session is, `redirected` what a message was rewritten to.
 
-    `settled` says that it has opened a turn, `asked` which providers the cost guard has asked about in it.
+    `turns` counts its turns, `settled` says that one was opened by a message, `asked` holds the providers the cost
+    guard has asked about in it.
     """
 
     wanted: TargetRef
     current: TargetRef
     redirected: Target | None = None
+    turns: int = 1
     settled: bool = False
     attempts_seen: bool = False
     asked: set[str] = field(default_factory=set)
@@ -46,11 +48,13 @@ class Session:
     def begin(self, turn: str, asked: TargetRef, *, message: bool) -> None:
         """Start a turn in which the editor asks for `asked`.
 
-        An editor may copy the model a message was rewritten to into its own selection, so being asked for exactly that
-        is not the user's choice; any other target is. An attempt without a message of its own (an automatic
-        continuation) goes on with the session's current target, which is no choice either.
+        An editor may copy the model a message was rewritten to, or to which a conversation's first turn was moved,
+        into its own selection, so being asked for exactly that is not the user's choice; any other target is. An
+        attempt without a message of its own (an automatic continuation) goes on with the session's current target,
+        which is no choice either.
         """
         self.turn = Turn(turn)
+        self.turns += 1
         ours = {self.redirected} if message else {self.redirected, self.current.target}
         if asked.target == self.wanted.target:
             self.wanted = asked
@@ -62,7 +66,7 @@ class Session:
         """Go to another target; True when the session was not there already."""
         moved = self.current.target != to.target
         self.current = to
-        if message:
+        if message or self.turns == 1:
             self.redirected = None if to.target == self.wanted.target else to.target
         return moved
 

@@ -163,6 +163,24 @@ def test_an_editor_that_copied_the_redirected_model_is_brought_back(world: World
     assert decision.arrival.title == "Back on alpha/m1"
 
 
+def test_an_editor_that_copied_where_the_first_turn_was_moved_is_brought_back(world: World) -> None:
+    world.message("alpha/m1")
+    world.refused("alpha/m1", **LONG_WAIT)
+    assert world.message("beta/m1").reason.code == "here"
+    world.later(601)
+    assert to(world.message("beta/m1")) == "alpha/m1"
+
+
+def test_where_a_later_turn_was_moved_is_picked_by_hand_when_asked_for(world: World) -> None:
+    world.message("alpha/m1")
+    world.answered("alpha/m1")
+    world.message("alpha/m1")
+    world.refused("alpha/m1", **LONG_WAIT)
+    assert world.message("beta/m1").reason.code == "free"
+    world.later(601)
+    assert world.message("beta/m1").action == "proceed"
+
+
 def test_a_model_picked_by_hand_wins_at_once(world: World) -> None:
     world.message("alpha/m1")
     world.refused("alpha/m1", **LONG_WAIT)
