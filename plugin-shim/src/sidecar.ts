@@ -263,7 +263,7 @@ export class Sidecar {
 
   async #tell(items: Item<EditorEvent>[]): Promise<boolean> {
     const events = items.map((item) => aged(item, this.#clock))
-    const answer = await this.#post("/v1/events", { directory: this.#options.directory, events }, OUTCOME_MS)
+    const answer = await this.#post("/v1/events", { directory: this.#options.directory, reports_attempts: true, events }, OUTCOME_MS)
     const reply = answer?.data as EventsReply | null | undefined
     for (const toast of reply?.toasts ?? []) this.#options.hears.toast(toast)
     return answer !== undefined

@@ -328,7 +328,11 @@ describe("reports", () => {
     await clock.advance(100)
     const batches = transport.calls.filter(({ path }) => path === "/v1/events").map(({ body }) => body)
     expect(batches).toEqual([
-      { directory: "/here", events: [1, 2, 3].map((i) => ({ type: "session.idle", properties: { i }, age_s: 0.1 })) },
+      {
+        directory: "/here",
+        reports_attempts: true,
+        events: [1, 2, 3].map((i) => ({ type: "session.idle", properties: { i }, age_s: 0.1 })),
+      },
     ])
     expect(toasts).toEqual([toast])
   })

@@ -85,7 +85,6 @@ class Engine:
         decision = mover.message() if event.at == "message" else mover.attempt()
         if event.at == "attempt" and event.attempt and decision.action == "proceed":
             self._memory.attempt(event.attempt, event.target.target, event.agent, now)
-            self._memory.current = event.target.target
         return decision
 
     def outcome(self, event: Outcome, now: float) -> Decision:
@@ -100,7 +99,9 @@ class Engine:
         if not memory.attempt_ended(event.attempt, target, event.agent, at):
             return Decision(reason=Reason(code="known", text="already reported"))
         memory.usage.learn(target, learn_limits(target.provider, event.headers, at), at)
-        mover = self._mover(event, now)
+        memory.sessions.saw_attempt(event.session)
+        if event.mobility == "handover":
+            memory.current = target
         if event.ended == "aborted":
             memory.health.stopped(target, self.config(event.directory), at)
             return Decision(reason=Reason(code="aborted", text="the user stopped it"))
@@ -111,12 +112,15 @@ class Engine:
             if memory.health.succeed(target, self.config(event.directory), at, started=started):
                 self._notice("back", now, event, Reason(code="back", text="answers again"), source=str(target))
             return Decision(reason=Reason(code="ok", text="answered"))
+        failure = self._classify(event, at)
+        if event.age_s:
+            # Its turn may be long over: nothing of it may touch the one that runs now.
+            self._failed(target, failure, event.directory, at, event)
+            return Decision(reason=Reason(code="late", text="reported too late to act on"), failure=_info(failure))
+        mover = self._mover(event, now)
         if event.ended == "empty" and mover.may_continue():
             return mover.again()
-        failure = self._classify(event, at)
         self._failed(target, failure, event.directory, at, event)
-        if event.age_s:
-            return Decision(reason=Reason(code="late", text="reported too late to act on"), failure=_info(failure))
         return mover.failed(failure).model_copy(update={"failure": _info(failure)})
 
     def events(self, event: EditorEvents, now: float) -> EventsReply:
@@ -126,11 +130,11 @@ class Engine:
             at = now - min(raw.age_s, OLDEST_REPORT_S)
             match read(raw):
                 case StepEnded() as step:
-                    self._step(step, event.directory, at)
-                case StepBegan() as began:
+                    self._step(step, event, at)
+                case StepBegan() as began if not self._attempts_seen(began.session, event):
                     self._memory.sessions.at(began.session, began.turn, began.target).current = began.target
                 case SessionFailed(aborted=False) as failed:
-                    self._session_failed(failed, event.directory, at)
+                    self._session_failed(failed, event, at)
                 case SessionDeleted(session=session):
                     self._memory.sessions.forget(session)
                 case _:
@@ -198,8 +202,7 @@ class Engine:
     def _classify(self, event: Outcome, at: float) -> Failure:
         if event.ended == "empty":
             return EMPTY_ANSWER
-        timeout = event.status is None and event.error is not None and "timeout" in event.error
-        if timeout:
+        if event.status is None and event.error == NO_FIRST_TOKEN.rule:
             return NO_FIRST_TOKEN
         evidence = Evidence(
             provider=event.target.provider,
@@ -222,12 +225,16 @@ class Engine:
         reason = Reason(code=failure.kind.value, text=f"{failure.why or KIND_WORDS[failure.kind]}{rest}")
         self._notice("failure", at, event, reason, source=str(target), kind=failure.kind, until=until)
 
-    def _step(self, step: StepEnded, directory: str, at: float) -> None:
-        memory = self._memory
+    def _attempts_seen(self, session: str, batch: EditorEvents) -> bool:
+        """Whether a session's attempts are reported one by one; of one we have forgotten, the sender says it."""
+        found = self._memory.sessions.find(session)
+        return batch.reports_attempts if found is None else found.attempts_seen
+
+    def _step(self, step: StepEnded, batch: EditorEvents, at: float) -> None:
+        memory, directory = self._memory, batch.directory
         if not memory.message_is_new(step.message):
             return
-        session = memory.sessions.find(step.session)
-        if session is None or not session.attempts_seen:
+        if not self._attempts_seen(step.session, batch):
             memory.usage.attempt(step.target, step.agent, at)
             memory.current = step.target
             if step.failure is not None:
@@ -237,7 +244,7 @@ class Engine:
                 memory.health.succeed(step.target, self.config(directory), at)
         if step.tokens or step.cost:
             memory.usage.spend(step.target, step.agent, tokens=step.tokens, cost=step.cost, at=at)
-            self._guard(session, step, directory, at)
+            self._guard(memory.sessions.find(step.session), step, directory, at)
 
     def _guard(self, session: Session | None, step: StepEnded, directory: str, at: float) -> None:
         """Count what a metered stand-in cost against the allowance for such switches."""
@@ -247,16 +254,14 @@ class Engine:
         if metered(step.target, config, connected):
             self._memory.add_guarded(step.cost, at)
 
-    def _session_failed(self, failed: SessionFailed, directory: str, at: float) -> None:
+    def _session_failed(self, failed: SessionFailed, batch: EditorEvents, at: float) -> None:
         """Take a session's error only where no attempt says more: from an agent whose requests we do not see."""
         session = self._memory.sessions.find(failed.session)
         if session is None or session.attempts_seen:
             return
-        target = session.current.target
-        evidence = failed.evidence
-        failure = classify(evidence, at, self.config(directory).error_patterns)
+        failure = classify(failed.evidence, at, self.config(batch.directory).error_patterns)
         if failure.kind is not Kind.UNKNOWN:
-            self._failed(target, failure, directory, at)
+            self._failed(session.current.target, failure, batch.directory, at)
 
     def _known(self, provider: str, model: str | None) -> None:
         known = self._memory.providers() | set(self._configs[""].providers)

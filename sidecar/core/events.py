@@ -123,8 +123,8 @@ class Route(_Request):
 class Outcome(_Request):
     """`POST /v1/outcome`: how one attempt ended.
 
-    `failed` with a `status` is a refusal, without one a network failure or timeout (`error` says which); `empty` is a
-    success without content. `headers` hold rate-limit headers only (lower case), `body` at most 64 KiB.
+    `failed` with a `status` is a refusal, without one a network failure (`error` has its text) or, with the `error`
+    `first_token_timeout`, an answer that did not begin in time; `empty` is a success without content. `headers` hold rate-limit headers only (lower case), `body` at most 64 KiB.
     """
 
     attempt: Id
@@ -151,6 +151,9 @@ class EditorEvents(Event):
     """`POST /v1/events`: a batch of raw editor events, oldest first."""
 
     directory: Name = ""
+    reports_attempts: bool = Field(
+        False, description="the sender also reports each attempt, so that messages need not be counted as requests"
+    )
     events: Annotated[list[EditorEvent], Field(max_length=1_000)]
 
 

@@ -78,7 +78,6 @@ class Memory:
         if not self._ended.add(attempt):
             return False
         self.attempt(attempt, target, agent, at)
-        self.current = target
         return True
 
     def wait_for(self, target: Target, now: float, until: float) -> None:

@@ -217,7 +217,7 @@ class Mover:
         """Leave the target: to the next one, or nowhere when the rules end here."""
         if self._event.mobility == "fixed":
             return _proceed("fixed", f"this request cannot be moved ({reason.text})")
-        if self._turn.hops >= self._config.max_hops:
+        if self._event.mobility == "handover" and self._turn.hops >= self._config.max_hops:
             return _proceed("max_hops", f"moved {self._turn.hops} times in this turn already ({reason.text})")
         options = [c for c in candidates(s) if c.target != self._target]
         choice = choose(options, s)
@@ -231,7 +231,7 @@ class Mover:
     def _switch(self, to: Candidate, choice: Choice, reason: Reason, until: float | None) -> Decision:
         ref = self._ref(to.target)
         moved = self._session.move(ref, message=self._message)
-        if not self._message:
+        if not self._message and self._event.mobility == "handover":
             self._turn.hops += 1
         elif to.target == self._target:
             return _proceed("here", f"the editor asks for where the session is already ({reason.text})")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sidecar.config.models import Config
-from sidecar.core.events import Hello, Route, TargetCommand
+from sidecar.core.events import EditorEvent, EditorEvents, Hello, Route, TargetCommand
 from sidecar.core.memory import NewerStateError
 
 from .world import RATE_LIMITED, World, provider, ref, to
@@ -92,6 +92,36 @@ def test_events_of_a_session_whose_attempts_are_seen_say_nothing_new(world: Worl
     world.events(("session.error", {"sessionID": "s", "error": error}), completed("m", error=error))
     assert counts(world, "alpha")[0] == 1
     assert world.message("alpha/m1").action == "proceed"
+
+
+def test_a_session_that_was_forgotten_is_not_counted_twice_by_its_messages(world: World) -> None:
+    kind, properties = completed("m", session="before the restart")
+    raw = EditorEvent(type=kind, properties=properties)
+    running = EditorEvent(type=kind, properties=completed("n", session="other", time={"created": 1})[1])
+    world.engine.events(EditorEvents(events=[raw, running], reports_attempts=True), world.now)
+    assert counts(world, "alpha") == (0, 110, 0.5)
+    assert world.engine.dump(world.now)["sessions"] == {}
+
+
+def test_late_news_of_an_old_turn_does_not_touch_the_running_one(world: World) -> None:
+    world.message("alpha/m1", turn="old")
+    world.attempt("alpha/m1")
+    late = world.last
+    world.message("alpha/m1", turn="new")
+    world.refused("alpha/m1", **LONG_WAIT)
+    world.turn = "old"
+    world.outcome("alpha/m1", "failed", attempt=late, age_s=5.0, **RATE_LIMITED)
+    world.turn = "new"
+    decision = world.refused("beta/m1", **LONG_WAIT)
+    assert "alpha/m1" in [r.target for r in decision.rejected if r.code == "failed_in_turn"]
+
+
+def test_titles_are_not_what_is_used_now_and_cost_no_hop(world: World) -> None:
+    world.message("alpha/m1")
+    world.answered("alpha/m1")
+    world.attempt("beta/m1", agent="title", mobility="reroute")
+    world.outcome("beta/m1", "ok", agent="title", mobility="reroute", status=200)
+    assert world.engine.snapshot(world.now).current == "alpha/m1"
 
 
 def test_a_deleted_session_is_forgotten(world: World) -> None:

@@ -315,6 +315,13 @@ def test_a_title_goes_to_a_target_of_its_own_wire_and_moves_nothing_else() -> No
     assert world.message("alpha/m1").action == "proceed"
 
 
+def test_titles_do_not_use_up_the_hops_of_their_turn() -> None:
+    world = World(*PLENTY, config={"max_hops": 1})
+    world.message("alpha/m1")
+    assert world.refused("alpha/m1", agent="title", mobility="reroute", **LONG_WAIT).action == "switch"
+    assert world.attempt("alpha/m1").action == "switch"
+
+
 def test_a_title_nobody_can_answer_is_not_sent() -> None:
     world = World(provider("alpha", "m1", "small"), provider("beta", "other"))
     world.engine.configure(world.engine.config("").model_copy(update={"allow": ["nothing/*"]}), world.now)
