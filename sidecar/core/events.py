@@ -124,7 +124,8 @@ class Outcome(_Request):
     """`POST /v1/outcome`: how one attempt ended.
 
     `failed` with a `status` is a refusal, without one a network failure (`error` has its text) or, with the `error`
-    `first_token_timeout`, an answer that did not begin in time; `empty` is a success without content. `headers` hold rate-limit headers only (lower case), `body` at most 64 KiB.
+    `first_token_timeout`, an answer that did not begin in time; `empty` is a success without content. `headers` hold
+    rate-limit headers only (lower case), `body` at most 64 KiB.
     """
 
     attempt: Id
