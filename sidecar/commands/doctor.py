@@ -89,7 +89,7 @@ def _daemon(paths: Paths) -> Findings:
             )
         return
     for_how_long = span(max(0.0, time.time() - health["started"]))
-    yield Finding("ok", f"the daemon runs since {for_how_long} (pid {health['pid']}) at {paths.socket}")
+    yield Finding("ok", f"the daemon has run for {for_how_long} (pid {health['pid']}) at {paths.socket}")
     if health["version"] != sidecar.__version__:
         yield Finding(
             "problem",

@@ -116,7 +116,7 @@ def test_a_daemon_of_another_version_and_an_editor_that_was_seen(
     answers = {"/v1/health": health, "/v1/status": {"hello_at": now - 90}}
     monkeypatch.setattr("sidecar.commands.doctor.call", lambda _socket, _method, route: answers[route])
     shown = installed.inside("doctor", code=1).stdout
-    assert "✓ the daemon runs since 1 h (pid 7)" in shown
+    assert "✓ the daemon has run for 1 h (pid 7)" in shown
     assert f"✗ the daemon is version 0.0.1, this command {__version__}\n    rate-limit-sidecar restart\n" in shown
     assert "✓ an OpenCode introduced itself 1 min 30 s ago" in shown
 

@@ -248,6 +248,32 @@ def test_a_configured_limit_that_is_used_up_switches_before_the_provider_refuses
     assert decision.until == pytest.approx(world.now + 60, abs=1)
 
 
+def test_a_budget_in_dollars_is_a_limit_like_any_other() -> None:
+    config = {"providers": {"alpha": {"limits": {"usd_per_day": 1, "resets": "00:00 UTC"}}}}
+    world = World(provider("alpha", "m1"), provider("beta", "m1"), config=config)
+    world.message("alpha/m1")
+    world.answered("alpha/m1")
+    info = {"role": "assistant", "providerID": "alpha", "modelID": "m1", "time": {"completed": 1}}
+    world.events(("message.updated", {"info": {"id": "m", "sessionID": "s", "cost": 1.25, **info}}))
+    decision = world.attempt("alpha/m1")
+    assert to(decision) == "beta/m1"
+    assert "usd_per_day" in decision.reason.text
+    assert decision.until == (world.now // 86_400 + 1) * 86_400
+
+
+def test_a_plan_window_opens_with_its_first_request() -> None:
+    config = {"providers": {"alpha": {"limits": {"plan": {"length": "5h", "requests": 2}}}}}
+    world = World(provider("alpha", "m1"), provider("beta", "m1"), config=config)
+    world.message("alpha/m1")
+    opened = world.now
+    world.answered("alpha/m1")
+    world.later(3_600)
+    world.answered("alpha/m1")
+    decision = world.attempt("alpha/m1")
+    assert to(decision) == "beta/m1"
+    assert decision.until == opened + 5 * 3_600
+
+
 def test_switch_at_leaves_some_room() -> None:
     config = {"providers": {"alpha": {"models": {"m1": {"limits": {"rpm": 4}}}}}, "switch_at": 50}
     world = World(provider("alpha", "m1"), provider("beta", "m1"), config=config)
