@@ -6,9 +6,12 @@ than the answer.
 
 import http.client
 import json
+import os
 import socket
 from pathlib import Path
 from typing import Any
+
+from sidecar.paths import SOCKET_PATH_LIMIT
 
 HOST = "rate-limit-sidecar"
 
@@ -43,6 +46,11 @@ def call(path: Path, method: str, route: str, body: object = None, *, timeout: f
         DaemonUnavailableError: nobody listens, or no answer in time.
         DaemonAnswerError: the answer's status is not 2xx.
     """
+    if len(os.fsencode(path)) > SOCKET_PATH_LIMIT:
+        raise DaemonUnavailableError(
+            f"{path} is too long for a socket ({SOCKET_PATH_LIMIT} bytes at most); "
+            "set RATE_LIMIT_SOCKET to a shorter path"
+        )
     connection = _UnixConnection(path, timeout)
     try:
         payload = None if body is None else json.dumps(body).encode()

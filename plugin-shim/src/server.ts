@@ -96,7 +96,7 @@ const server: Plugin = async (input: PluginInput, options?: Record<string, unkno
           target,
           wire: editor.wire(target),
           mobility: "handover",
-          needs: { context: session.tokens, tools: false, images: false },
+          needs: { context: session.tokens, tools: true, images: output.parts.some(isImage) },
         })
         if (decision?.toast) editor.toast(decision.toast)
         const to = decision?.action === "switch" ? decision.target : undefined
@@ -146,6 +146,8 @@ const server: Plugin = async (input: PluginInput, options?: Record<string, unkno
 
   return hooks
 }
+
+const isImage = (part: object): boolean => "mime" in part && String(part.mime).startsWith("image/")
 
 /** A message no model gets to see. */
 const unsent = (parts: object[]): boolean => parts.every((part) => "ignored" in part && part.ignored === true)

@@ -1,6 +1,6 @@
 """`classify`: say what refusals on standard input are, one JSON case a line; to try a new error or one's own records.
 
-The only command that needs neither daemon nor configuration. The clock is read here, never in the core.
+Needs no daemon; the user's own `error_patterns` count here as they do there. The clock is read here, never in the core.
 """
 
 import argparse
@@ -8,12 +8,16 @@ import json
 import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from sidecar.config.load import load
+from sidecar.config.models import ErrorPattern
+from sidecar.config.problems import ConfigError
 from sidecar.core.failure import Evidence, Failure
 from sidecar.core.refusals.classify import classify
+from sidecar.paths import from_environment
 
 HELP = """\
 Say what the sidecar makes of a provider's error. Reads one refusal per line as JSON from standard input (provider,
@@ -31,12 +35,16 @@ _LATEST = 253402300799.0  # the last second a calendar date can name
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--explain", action="store_true", help="also print the name of the rule that decided")
+    parser.add_argument("--no-config", action="store_true", help="leave out the error_patterns of the configuration")
 
 
 def run(args: argparse.Namespace) -> int:
     """Classify every line; a line that is not a case is answered with an error in its place. Gives 1 if any was."""
+    patterns = () if args.no_config else _patterns()
     status = 0
     for number, line in enumerate(sys.stdin.buffer, start=1):
+        if not line.strip():
+            continue
         try:
             evidence, now = _case(line)
         except ValueError as error:
@@ -44,8 +52,16 @@ def run(args: argparse.Namespace) -> int:
             print(f"rate-limit-sidecar classify: line {number}: {error}", file=sys.stderr)
             print(json.dumps({"error": f"line {number}: {error}"}), flush=True)
         else:
-            print(json.dumps(_answer(classify(evidence, now), explain=args.explain)), flush=True)
+            print(json.dumps(_answer(classify(evidence, now, patterns), explain=args.explain)), flush=True)
     return status
+
+
+def _patterns() -> Sequence[ErrorPattern]:
+    try:
+        return load(from_environment().config, None, None).config.error_patterns
+    except ConfigError as error:
+        print(f"rate-limit-sidecar classify: without your error_patterns: {error}", file=sys.stderr)
+        return ()
 
 
 def _answer(failure: Failure, *, explain: bool) -> dict[str, Any]:
@@ -79,16 +95,21 @@ def _case(line: bytes) -> tuple[Evidence, float]:
             status=_status(case.get("status")),
             headers=_headers(case.get("headers")),
             message=_text(case, "message"),
-            body=_text(case, "body"),
+            body=_body(case),
         ),
         _now(case.get("now")),
     )
 
 
+def _body(case: Mapping[str, Any]) -> str | None:
+    body = case.get("body")
+    return json.dumps(body, ensure_ascii=False) if isinstance(body, dict | list) else _text(case, "body")
+
+
 def _text(case: Mapping[str, Any], name: str) -> str | None:
     value = case.get(name)
     if value is not None and not isinstance(value, str):
-        raise ValueError(f"{name} must be text or null; write JSON bodies as a quoted string")
+        raise ValueError(f"{name} must be text or null")
     return value
 
 

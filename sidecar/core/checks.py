@@ -130,9 +130,13 @@ def _listed(target: Target, s: Situation) -> No | None:
 
 def _other_wire(target: Target, s: Situation) -> No | None:
     model = s.connected.models.get(target)
-    if s.only_wire is None or (model is not None and model.wire == s.only_wire):
+    if s.only_wire is None:
         return None
-    return No("wire", f"this request cannot leave the {s.only_wire} format")
+    if model is None or model.wire != s.only_wire:
+        return No("wire", f"this request cannot leave the {s.only_wire} format")
+    if not s.connected.providers[target.provider].has_key:
+        return No("no_key", "this request needs a key, and the provider is used through a login or without one")
+    return None
 
 
 def _unfit(target: Target, s: Situation) -> No | None:
@@ -184,7 +188,16 @@ STAND_IN: tuple[Rule, ...] = (_listed, _other_wire, _unfit, _guarded)
 
 def check(target: Target, s: Situation, *, stand_in: bool) -> No | None:
     """Say why a target may not be used now; None when it may. `stand_in`: it would replace what the user chose."""
-    for rule in (*EVERY, *STAND_IN) if stand_in else EVERY:
+    return _first((*EVERY, *STAND_IN) if stand_in else EVERY, target, s)
+
+
+def check_here(target: Target, s: Situation) -> No | None:
+    """Say why the target a turn is at may not be used now: a stand-in must still fit what the conversation became."""
+    return _first(EVERY if target == s.wanted else (*EVERY, _unfit), target, s)
+
+
+def _first(rules: tuple[Rule, ...], target: Target, s: Situation) -> No | None:
+    for rule in rules:
         reason = rule(target, s)
         if reason is not None:
             return reason

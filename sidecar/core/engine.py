@@ -96,22 +96,18 @@ class Engine:
         target = event.target.target
         memory = self._memory
         memory.health.observe(now)
+        if event.ended == "aborted":
+            if memory.attempt_stopped(event.attempt):
+                memory.health.stopped(target, self.config(event.directory), at)
+            return Decision(reason=Reason(code="aborted", text="the user stopped it"))
         if not memory.attempt_ended(event.attempt, target, event.agent, at):
             return Decision(reason=Reason(code="known", text="already reported"))
         memory.usage.learn(target, learn_limits(target.provider, event.headers, at), at)
-        memory.sessions.saw_attempt(event.session)
+        memory.sessions.saw_attempt(event.session, target.provider)
         if event.mobility == "handover":
             memory.current = target
-        if event.ended == "aborted":
-            memory.health.stopped(target, self.config(event.directory), at)
-            return Decision(reason=Reason(code="aborted", text="the user stopped it"))
-        started = None if event.latency_ms is None else at - event.latency_ms / 1000
         if event.ended == "ok":
-            if event.first_token_ms is not None:
-                memory.pace.record(target, event.first_token_ms)
-            if memory.health.succeed(target, self.config(event.directory), at, started=started):
-                self._notice("back", now, event, Reason(code="back", text="answers again"), source=str(target))
-            return Decision(reason=Reason(code="ok", text="answered"))
+            return self._answered(event, at, now)
         failure = self._classify(event, at)
         if event.age_s:
             # Its turn may be long over: nothing of it may touch the one that runs now.
@@ -131,7 +127,7 @@ class Engine:
             match read(raw):
                 case StepEnded() as step:
                     self._step(step, event, at)
-                case StepBegan() as began if not self._attempts_seen(began.session, event):
+                case StepBegan() as began if not self._reported(began.session, began.target.provider, event):
                     self._memory.sessions.at(began.session, began.turn, began.target).current = began.target
                 case SessionFailed(aborted=False) as failed:
                     self._session_failed(failed, event, at)
@@ -199,6 +195,17 @@ class Engine:
     def _mover(self, event: Route | Outcome, now: float, *, peek: bool = False) -> Mover:
         return Mover(self._memory, event, self.config(event.directory), now, self._notices.append, peek=peek)
 
+    def _answered(self, event: Outcome, at: float, now: float) -> Decision:
+        target, memory = event.target.target, self._memory
+        started = None if event.latency_ms is None else at - event.latency_ms / 1000
+        if event.first_token_ms is not None:
+            memory.pace.record(target, event.first_token_ms)
+        if memory.health.succeed(target, self.config(event.directory), at, started=started):
+            self._notice("back", now, event, Reason(code="back", text="answers again"), source=str(target))
+        if not event.age_s:
+            self._mover(event, now).answered()
+        return Decision(reason=Reason(code="ok", text="answered"))
+
     def _classify(self, event: Outcome, at: float) -> Failure:
         if event.ended == "empty":
             return EMPTY_ANSWER
@@ -225,16 +232,16 @@ class Engine:
         reason = Reason(code=failure.kind.value, text=f"{failure.why or KIND_WORDS[failure.kind]}{rest}")
         self._notice("failure", at, event, reason, source=str(target), kind=failure.kind, until=until)
 
-    def _attempts_seen(self, session: str, batch: EditorEvents) -> bool:
+    def _reported(self, session: str, provider: str, batch: EditorEvents) -> bool:
         """Whether a session's attempts are reported one by one; of one we have forgotten, the sender says it."""
         found = self._memory.sessions.find(session)
-        return batch.reports_attempts if found is None else found.attempts_seen
+        return batch.reports_attempts if found is None else provider in found.reporting
 
     def _step(self, step: StepEnded, batch: EditorEvents, at: float) -> None:
         memory, directory = self._memory, batch.directory
         if not memory.message_is_new(step.message):
             return
-        if not self._attempts_seen(step.session, batch):
+        if not self._reported(step.session, step.target.provider, batch):
             memory.usage.attempt(step.target, step.agent, at)
             memory.current = step.target
             if step.failure is not None:
@@ -257,7 +264,7 @@ class Engine:
     def _session_failed(self, failed: SessionFailed, batch: EditorEvents, at: float) -> None:
         """Take a session's error only where no attempt says more: from an agent whose requests we do not see."""
         session = self._memory.sessions.find(failed.session)
-        if session is None or session.attempts_seen:
+        if session is None or session.current.provider in session.reporting:
             return
         failure = classify(failed.evidence, at, self.config(batch.directory).error_patterns)
         if failure.kind is not Kind.UNKNOWN:

@@ -18,7 +18,7 @@ def lint(config: Config, connected: Connected) -> tuple[str, ...]:
     """Give a sentence for every configured name that matches nothing; nothing is said before an editor connected."""
     if not connected.known:
         return ()
-    rules = (_providers, _unknown_targets, _patterns, _mapped)
+    rules = (_providers, _unknown_targets, _patterns, _errors, _mapped)
     return tuple(dict.fromkeys(sentence for rule in rules for sentence in rule(config, connected)))
 
 
@@ -50,6 +50,12 @@ def _patterns(config: Config, connected: Connected) -> Iterator[str]:
         for i, pattern in enumerate(patterns):
             if not any(fnmatchcase(name, pattern) for name in names):
                 yield f"{key}[{i}]: {pattern!r} matches no connected provider/model"
+
+
+def _errors(config: Config, connected: Connected) -> Iterator[str]:
+    for i, pattern in enumerate(config.error_patterns):
+        if pattern.provider is not None and pattern.provider not in {*connected.providers, *CATALOGUE}:
+            yield _missing(f"error_patterns[{i}].provider", "provider", pattern.provider, connected.providers)
 
 
 def _mapped(config: Config, connected: Connected) -> Iterator[str]:

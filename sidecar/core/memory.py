@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 from sidecar.config.models import Config
 from sidecar.core.cooldowns.health import Health
 from sidecar.core.fleet import Fleet
+from sidecar.core.names.models import normalise
 from sidecar.core.pace import Pace
-from sidecar.core.sessions import Sessions
+from sidecar.core.sessions import Sessions, Turn
 from sidecar.core.snapshot import Snapshot
 from sidecar.core.target import Target
 from sidecar.core.usage.ledger import Usage
@@ -44,6 +45,10 @@ class Once:
             del self._ids[next(iter(self._ids))]
         return True
 
+    def __contains__(self, known: str) -> bool:
+        """Whether an id is remembered."""
+        return known in self._ids
+
     def latest(self) -> list[str]:
         """Give the newest ids, oldest first: enough to recognise what is reported again after a restart."""
         return list(self._ids)[-_SAVED:]
@@ -64,6 +69,7 @@ class Memory:
         self.waited_for: dict[Target, float] = {}
         self.permitted: dict[str, float] = {}
         self._guard: tuple[int, float] = (0, 0.0)
+        self._side_turns: dict[str, Turn] = {}
         self._counted = Once()
         self._ended = Once()
         self._messages = Once()
@@ -79,6 +85,19 @@ class Memory:
             return False
         self.attempt(attempt, target, agent, at)
         return True
+
+    def attempt_stopped(self, attempt: str) -> bool:
+        """Take note that the user stopped an attempt; False when it had ended before, or was never sent."""
+        return self._ended.add(attempt) and attempt in self._counted
+
+    def side_turn(self, *key: str) -> Turn:
+        """Give the bookkeeping of requests beside the running turn (titles, compactions); the oldest is dropped."""
+        name = "\n".join(key)
+        turn = self._side_turns.pop(name, None) or Turn(key[-1])
+        self._side_turns[name] = turn
+        if len(self._side_turns) > _SAVED:
+            del self._side_turns[next(iter(self._side_turns))]
+        return turn
 
     def wait_for(self, target: Target, now: float, until: float) -> None:
         """Note that a session sits out a short wait at a target; waits that are over are dropped."""
@@ -140,6 +159,7 @@ class Memory:
             "permitted": dict(self.permitted),
             "guard": list(self._guard),
             "turns": self.turns,
+            "counted": self._counted.latest(),
             "attempts": self._ended.latest(),
             "messages": self._messages.latest(),
         }
@@ -147,7 +167,7 @@ class Memory:
     def _model_mapping(self) -> dict[str, list[str]]:
         mapping: dict[str, list[str]] = {}
         for target in sorted(self._targets()):
-            mapping.setdefault(target.model, []).append(target.provider)
+            mapping.setdefault(normalise(target.model), []).append(target.provider)
         return mapping
 
     @classmethod
@@ -183,7 +203,7 @@ class Memory:
         made._guard = (int(_number(guard[0], "guard[0]")), _number(guard[1], "guard[1]"))
         made.turns = int(_number(data.get("turns", 0), "turns"))
         made._ended = Once(map(str, _checked(data.get("attempts", []), list, "attempts")))
-        made._counted = Once(made._ended.latest())
+        made._counted = Once(map(str, _checked(data.get("counted", []), list, "counted")))
         made._messages = Once(map(str, _checked(data.get("messages", []), list, "messages")))
         return made
 

@@ -50,8 +50,8 @@ class Choice:
 def candidates(s: Situation) -> list[Candidate]:
     """List what could be used, in order: the wanted target, the same model elsewhere, the chain, tiers, last resort.
 
-    Tiers are only for those who wrote no chain for the agent and where the model is nowhere else: an explicit chain is
-    an explicit no to everything outside it. A strategy other than priority orders the wanted target and its like; the
+    Tiers are only for those who wrote no chain for the agent: an explicit chain is an explicit no to everything outside
+    it. A strategy other than priority orders the wanted target and its like; the
     chain counts as its like when the wanted target stands in it.
     """
     chain = [Candidate(Target.parse(text), Origin.CHAIN) for text in s.config.chain_for(s.agent)]
@@ -63,7 +63,7 @@ def candidates(s: Situation) -> list[Candidate]:
         found = [*_by_strategy([chosen, *same], s), *_by_strategy(chain, s)]
     else:
         found = [chosen, *_by_strategy(chain, s), *_by_strategy(same, s)]
-    if not same and not chain:
+    if not chain:
         found += [Candidate(target, Origin.TIER) for target in _of_tier(s)]
     if s.config.last_resort:
         found.append(Candidate(Target.parse(s.config.last_resort), Origin.LAST_RESORT))

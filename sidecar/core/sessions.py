@@ -26,12 +26,20 @@ class Turn:
     first_failure_at: dict[Target, float] = field(default_factory=dict)
     retry: Target | None = None
     told: bool = False
+    resumes: int = 0
+
+    def progressed(self) -> None:
+        """Forget what was tried: a step was answered, and what failed before it says nothing about the next."""
+        fresh = Turn(self.id)
+        for name in fresh.__slots__:
+            setattr(self, name, getattr(fresh, name))
 
 
 @dataclass(slots=True)
 class Session:
     """`wanted` is what the user chose, `current` where the session is, `redirected` what a message was rewritten to.
 
+    `reporting` holds the providers whose attempts are reported one by one, so that messages need not be counted.
     `turns` counts its turns, `settled` says that one was opened by a message, `asked` holds the providers the cost
     guard has asked about in it.
     """
@@ -41,7 +49,7 @@ class Session:
     redirected: Target | None = None
     turns: int = 1
     settled: bool = False
-    attempts_seen: bool = False
+    reporting: set[str] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)
     turn: Turn = field(default_factory=lambda: Turn(""))
 
@@ -84,22 +92,34 @@ class Sessions:
             self._sessions[session] = found
         return found
 
-    def at(self, session: str, turn: str, asked: TargetRef, *, message: bool = False) -> Session:
-        """Give the session in the given turn, beginning either where it is new."""
+    def at(
+        self, session: str, turn: str, asked: TargetRef, *, message: bool = False, parent: str | None = None
+    ) -> Session:
+        """Give the session in the given turn, beginning either where it is new.
+
+        A subagent that starts at its parent's stand-in wants what the parent wants.
+        """
         found = self.find(session)
         if found is None:
-            found = self._sessions[session] = Session(wanted=asked, current=asked, turn=Turn(turn))
+            above = self._sessions.get(parent) if parent is not None else None
+            wanted = above.wanted if above is not None and above.current.target == asked.target else asked
+            found = self._sessions[session] = Session(wanted=wanted, current=asked, turn=Turn(turn))
             while len(self._sessions) > SESSIONS:
                 del self._sessions[next(iter(self._sessions))]
         elif found.turn.id != turn:
             found.begin(turn, asked, message=message)
         return found
 
-    def saw_attempt(self, session: str) -> None:
-        """Note that this session's editor reports attempts, so that its messages are not counted as requests."""
+    def may_be_at(self, session: str, turn: str) -> bool:
+        """Whether news of a turn is of the one that runs, as far as is known."""
+        found = self._sessions.get(session)
+        return found is None or found.turn.id in ("", turn)
+
+    def saw_attempt(self, session: str, provider: str) -> None:
+        """Note that a session's attempts at a provider are reported, so that messages are not counted as requests."""
         found = self._sessions.get(session)
         if found is not None:
-            found.attempts_seen = True
+            found.reporting.add(provider)
 
     def forget(self, session: str) -> None:
         """Drop a session its editor deleted."""
@@ -112,6 +132,7 @@ class Sessions:
                 "wanted": s.wanted.model_dump(exclude_none=True),
                 "current": s.current.model_dump(exclude_none=True),
                 "redirected": None if s.redirected is None else str(s.redirected),
+                "reporting": sorted(s.reporting),
             }
             for key, s in self._sessions.items()
             if s.redirected is not None or s.current.target != s.wanted.target
@@ -134,6 +155,7 @@ class Sessions:
                     wanted=TargetRef.model_validate(entry["wanted"]),
                     current=TargetRef.model_validate(entry["current"]),
                     redirected=None if redirected is None else Target.parse(redirected),
+                    reporting=set(map(str, entry.get("reporting", ()))),
                 )
             except (KeyError, TypeError, AttributeError, ValueError) as error:
                 raise ValueError(f"sessions.{key}: {error}") from None

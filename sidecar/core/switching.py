@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from sidecar.config.models import Config
-from sidecar.core.checks import No, Situation, check, metered
-from sidecar.core.decisions import Decision, Notice, Reason, Toast
+from sidecar.core.checks import No, Situation, check, check_here, metered
+from sidecar.core.decisions import Decision, Notice, Reason, Rejected, Toast
 from sidecar.core.events import Outcome, Route, TargetRef
 from sidecar.core.failure import Failure, Kind
 from sidecar.core.memory import Memory
@@ -20,6 +20,8 @@ from sidecar.core.words import KIND_WORDS, price, span
 
 # A named wait is sat out once a turn and target: a provider that names a short wait twice does not mean it.
 WAITS = 1
+# A turn that every target refused is held for the first to be free this often at the most, without an answer between.
+RESUMES = 3
 _WAITABLE = frozenset({Kind.RATE_LIMIT, Kind.SERVER, Kind.TIMEOUT})
 _SLOW_SWITCH = frozenset({Kind.RATE_LIMIT, Kind.SERVER, Kind.MODEL_NOT_FOUND})
 # Classes that may be the request's own fault: the same refusal at a second provider proves it.
@@ -51,16 +53,19 @@ class Mover:
         self._message = opening
         if peek:
             self._session = Session(wanted=event.target, current=event.target, turn=Turn(event.turn))
-        elif event.mobility == "handover":
-            self._session = memory.sessions.at(event.session, event.turn, event.target, message=opening)
+        elif event.mobility == "handover" and (
+            isinstance(event, Route) or memory.sessions.may_be_at(event.session, event.turn)
+        ):
+            self._session = memory.sessions.at(
+                event.session, event.turn, event.target, message=opening, parent=event.parent
+            )
         else:
-            # A title or a compaction is no step of the turn: it must not change what the session wants or where it is.
-            owner = memory.sessions.find(event.session)
-            turn = owner.turn if owner is not None and owner.turn.id == event.turn else Turn(event.turn)
-            self._session = Session(wanted=event.target, current=event.target, turn=turn)
+            # A title, a compaction, or news of a turn that is over: it must not change what the session wants or does.
+            beside = memory.side_turn(event.session, event.agent, event.turn)
+            self._session = Session(wanted=event.target, current=event.target, turn=beside)
         self._turn = self._session.turn
         if not opening and not peek:
-            memory.sessions.saw_attempt(event.session)
+            memory.sessions.saw_attempt(event.session, self._target.provider)
 
     @property
     def _wanted(self) -> Target:
@@ -97,7 +102,7 @@ class Mover:
         self._memory.turns += 1
         self._session.settled = True
         no = check(preferred, s, stand_in=preferred != self._wanted)
-        if no is None or self._waited_for(preferred, no):
+        if no is None or self._passing(preferred, no):
             return self._open_with(preferred, s)
         here = self._session.current.target
         staying = [c for c in options if c.target == here != preferred]
@@ -114,11 +119,11 @@ class Mover:
             self._turn.retry = None
             return _proceed("retry", "the wait is over")
         s = self._situation()
-        no = check(self._target, s, stand_in=False)
+        no = check_here(self._target, s)
         if no is None:
             self._memory.health.claim_probe(self._target, self._config, self._now)
             return _proceed("free", "free to use")
-        if self._waited_for(self._target, no) and self._turn.waits.get(self._target, 0) < WAITS:
+        if self._passing(self._target, no) and self._turn.waits.get(self._target, 0) < WAITS:
             return self._wait(max(0.0, (no.until or self._now) - self._now), Reason(code=no.code, text=no.text))
         return self._go(Reason(code=no.code, text=no.text), no.until, s)
 
@@ -143,7 +148,7 @@ class Mover:
     def _stays(self, failure: Failure) -> Decision | None:
         if not self._config.enabled:
             return _proceed("off", "switching is off in the configuration")
-        if isinstance(self._event, Outcome) and self._event.content_sent:
+        if self._content_sent:
             return _proceed("content_sent", "part of the answer had already arrived")
         if self._repeats(failure):
             return _proceed("request_at_fault", "a second provider refused it in the same way: it is the request")
@@ -157,8 +162,13 @@ class Mover:
         began = self._turn.first_failure_at.setdefault(self._target, self._now)
         left = self._config.switch_after - (self._now - began)
         if left > 0 and failure.kind in _SLOW_SWITCH:
-            return min(left, _RETRY_PAUSE_S if named is None else named)
+            # A tenth of what is left at least, so that a long patience is not a long hammering.
+            return min(left, max(_RETRY_PAUSE_S, left / 10, named or 0.0))
         return None
+
+    def answered(self) -> None:
+        """Note that a step was answered."""
+        self._turn.progressed()
 
     def may_continue(self) -> bool:
         """Whether an answer without content is tried again at the same target."""
@@ -172,7 +182,11 @@ class Mover:
 
     def explain(self) -> Decision:
         """Give the decision a new turn would get, with a reason for every candidate; announces nothing."""
+        if not self._config.enabled:
+            return _proceed("off", "switching is off in the configuration")
         s = self._situation()
+        if s.connected.known and s.wanted not in s.connected.models:
+            return _proceed("not_connected", "the editor is not connected to it")
         choice = choose(candidates(s), s)
         if choice.candidate is None:
             return Decision(
@@ -194,9 +208,17 @@ class Mover:
             return self._wanted
         return self._session.current.target if self._session.settled else options[0].target
 
-    def _waited_for(self, target: Target, no: No) -> bool:
-        """Whether a session is sitting out a short named wait at the target: the others then wait with it."""
-        return no.until is not None and no.until <= self._memory.waited_for.get(target, 0.0) + _ROUNDING_S
+    def _passing(self, target: Target, no: No) -> bool:
+        """Whether a reason is over so soon that the wait is tolerated.
+
+        That is a limit with room again in a moment, or a short named wait which another session sits out already. A
+        cooldown nobody named is not: its end is a guess.
+        """
+        if no.until is None:
+            return False
+        if no.code == "over_limit":
+            return no.until - self._now <= self._config.tolerate_wait
+        return no.until <= self._memory.waited_for.get(target, 0.0) + _ROUNDING_S
 
     def _open_with(self, target: Target, s: Situation) -> Decision:
         ref = self._ref(target)
@@ -217,11 +239,11 @@ class Mover:
         """Leave the target: to the next one, or nowhere when the rules end here."""
         if self._event.mobility == "fixed":
             return _proceed("fixed", f"this request cannot be moved ({reason.text})")
-        if self._event.mobility == "handover" and self._turn.hops >= self._config.max_hops:
+        if self._turn.hops >= self._config.max_hops:
             return _proceed("max_hops", f"moved {self._turn.hops} times in this turn already ({reason.text})")
         options = [c for c in candidates(s) if c.target != self._target]
         choice = choose(options, s)
-        own = check(self._target, s, stand_in=False)
+        own = check_here(self._target, s)
         mine = () if own is None else (reject(self._target, "current", own),)
         choice = replace(choice, rejected=(*mine, *choice.rejected))
         if choice.candidate is None:
@@ -231,7 +253,7 @@ class Mover:
     def _switch(self, to: Candidate, choice: Choice, reason: Reason, until: float | None) -> Decision:
         ref = self._ref(to.target)
         moved = self._session.move(ref, message=self._message)
-        if not self._message and self._event.mobility == "handover":
+        if not self._message:
             self._turn.hops += 1
         elif to.target == self._target:
             return _proceed("here", f"the editor asks for where the session is already ({reason.text})")
@@ -251,6 +273,8 @@ class Mover:
     def _nothing_free(self, no: No, choice: Choice) -> Decision:
         """Send it all the same: a provider may be free earlier than it said, and only the user can decide to wait."""
         first = soonest(choice.rejected)
+        if first is not None and self._resumes(first):
+            return self._resume(first, no)
         when = f"; soonest is {first.target} in {span((first.until or 0) - self._now)}" if first is not None else ""
         ask = self._ask(choice)
         reason = Reason(code="nothing_free", text=f"{no.text}; no other target is free{when}{ask}")
@@ -270,6 +294,33 @@ class Mover:
             toast=toast,
             rejected=choice.rejected,
         )
+
+    def _resumes(self, first: Rejected) -> bool:
+        """Whether the turn is worth holding until the first target is free."""
+        left = (first.until or 0.0) - self._now
+        moves = not self._message and self._event.mobility == "handover" and not self._content_sent
+        return moves and left <= self._config.resume_within and self._turn.resumes < RESUMES
+
+    def _resume(self, first: Rejected, no: No) -> Decision:
+        """Hold the turn until the first target is free, then let it try everything again."""
+        until = first.until or self._now
+        reason = Reason(
+            code="resumes", text=f"{no.text}; no target is free, {first.target} is in {span(until - self._now)}"
+        )
+        resumes, told = self._turn.resumes + 1, self._turn.told
+        self._turn.progressed()
+        self._turn.resumes, self._turn.told = resumes, True
+        decision = self._wait(max(0.0, until - self._now), reason)
+        if told or not self._config.toasts:
+            return decision
+        message = f"{self._target}: {no.text}. The turn goes on by itself in {span(until - self._now)}."
+        return decision.model_copy(
+            update={"toast": Toast(title="No target is free", message=message, variant="warning")}
+        )
+
+    @property
+    def _content_sent(self) -> bool:
+        return isinstance(self._event, Outcome) and self._event.content_sent
 
     def _ask(self, choice: Choice) -> str:
         """Give the cost guard's question: once per provider and session."""
@@ -308,7 +359,8 @@ class Mover:
     def _arrival(self, source: Target, to: Target, reason: Reason, until: float | None) -> Toast:
         """Say the switch to a person: from, to, why, until when, and the price when that is new."""
         why = KIND_WORDS[Kind(reason.code)] if reason.code in set(Kind) else reason.text
-        rest = f", free again in {span(until - self._now)}" if until is not None and until > self._now else ""
+        when = "tried" if reason.code in (Kind.AUTH, Kind.BILLING) else "free"
+        rest = f", {when} again in {span(until - self._now)}" if until is not None and until > self._now else ""
         cost = self._price(source, to)
         return Toast(title=f"Switched to {to}", message=f"{source}: {why}{rest}.{cost}", variant="warning")
 

@@ -79,7 +79,7 @@ class Service:
         self.engine = self._new_engine()
         self.store = Store(state, lambda: self.engine.dump(self.clock()), log, lost=self._forget, disk=disk)
         self.store.read(self._restore)
-        self._report(configs.first, ())
+        self._report(configs.first, (), kept="the built-in settings are in force")
 
     async def hello(self, event: Hello) -> HelloReply:
         """Take a window's introduction; its directory's configuration is loaded anew."""
@@ -190,12 +190,12 @@ class Service:
                 self._applied(change.config)
         self._report(change, unmatched)
 
-    def _report(self, change: Change, unmatched: tuple[str, ...]) -> None:
+    def _report(self, change: Change, unmatched: tuple[str, ...], *, kept: str = "the last good one stays") -> None:
         if change.news:
             for problem in change.problems:
-                self.log.error("configuration cannot be used, the last good one stays", why=problem)
+                self.log.error("configuration cannot be used", why=problem, instead=kept)
             if change.problems:
-                message = f"{change.problems[0]} - the last good one stays"
+                message = f"{change.problems[0]} - {kept}"
                 self._toast(Toast(title="Configuration", message=message, variant="error"), change.directory)
         if change.mended:
             mended = Toast(title="Configuration", message="in order again", variant="success")

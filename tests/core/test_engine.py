@@ -312,7 +312,7 @@ def test_explain_gives_every_candidate_its_reason_and_changes_nothing(world: Wor
     event = Route(session="x", turn="x", target=ref("alpha/m1"), at="message")
     decision = world.engine.explain(event, world.now)
     assert to(decision) == "beta/m1"
-    assert [(r.target, r.code) for r in decision.rejected] == [("alpha/m1", "cooling")]
+    assert [(r.target, r.code) for r in decision.rejected] == [("alpha/m1", "cooling"), ("alpha/m2", "not_needed")]
     assert world.engine.dump(world.now) == before
     assert world.engine.drain() == ()
 
@@ -326,7 +326,33 @@ def test_explain_when_nothing_is_free() -> None:
 def test_explain_when_the_wanted_target_is_free(world: World) -> None:
     decision = world.engine.explain(Route(session="x", turn="x", target=ref("alpha/m1"), at="message"), world.now)
     assert (decision.action, decision.reason.code) == ("proceed", "chosen")
-    assert [r.code for r in decision.rejected] == ["not_needed"]
+    assert [r.code for r in decision.rejected] == ["not_needed", "not_needed"]
+
+
+def test_explain_says_when_nothing_would_be_decided_at_all(world: World) -> None:
+    unknown = Route(session="x", turn="x", target=ref("alpha/m7"), at="message")
+    assert world.engine.explain(unknown, world.now).reason.code == "not_connected"
+    world.engine.configure(Config(enabled=False), world.now)
+    assert world.engine.explain(unknown, world.now).reason.code == "off"
+
+
+def test_a_stopped_attempt_that_was_never_sent_counts_nothing(world: World) -> None:
+    world.message("alpha/m1")
+    world.outcome("alpha/m1", "aborted", attempt="waited only")
+    assert counts(world, "alpha")[0] == 0
+
+
+def test_a_late_success_counts_and_touches_no_turn(world: World) -> None:
+    world.message("alpha/m1")
+    world.outcome("alpha/m1", "ok", attempt="late", age_s=5.0)
+    assert counts(world, "alpha")[0] == 1
+
+
+def test_messages_count_where_attempts_at_that_provider_are_not_reported(world: World) -> None:
+    world.message("alpha/m1")
+    world.attempt("beta/m1", agent="title", mobility="reroute")
+    world.events(completed("m"), completed("n"))
+    assert counts(world, "alpha")[0] == 2
 
 
 def test_a_clock_that_steps_back_lengthens_no_cooldown(world: World) -> None:

@@ -62,6 +62,8 @@ class Turns(RuleBasedStateMachine):
         here = self.at[session]
         asked = self.world.attempt(f"{here}/m1", session=session)
         if asked.action != "proceed":
+            if asked.reason.code == "resumes":
+                self.failed[session] = set()
             self.at[session] = self.follow(session, here, asked)
             return
         self.sent.append((here, self.world.now))
@@ -72,6 +74,8 @@ class Turns(RuleBasedStateMachine):
         decision = self.world.outcome(f"{here}/m1", ended, session=session, **facts)
         if decision.action == "switch":
             self.failed[session].add(here)
+        if ended == "ok" or decision.reason.code == "resumes":
+            self.failed[session] = set()
         self.at[session] = self.follow(session, here, decision)
 
     @precondition(lambda self: self.turn)
@@ -103,11 +107,12 @@ class Turns(RuleBasedStateMachine):
     def follow(self, session: str, here: str, decision: Decision) -> str:
         """Hold a decision against the oracle; gives where the session is then."""
         if decision.reason.code == "nothing_free":
+            assert {r.target for r in decision.rejected} == {f"{name}/m1" for name in NAMES}
             ends = [r.until for r in decision.rejected if r.until is not None]
             assert decision.until == (min(ends) if ends else None)
         if decision.action == "wait":
             assert decision.wait_s is not None
-            assert 0 <= decision.wait_s <= 5
+            assert 0 <= decision.wait_s <= (120 if decision.reason.code == "resumes" else 5)
         if decision.action != "switch":
             return here
         assert decision.target is not None

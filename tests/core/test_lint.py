@@ -24,6 +24,10 @@ CONNECTED = Connected([provider("alpha", "m1", "m2"), provider("beta", "m1")])
         ({"fallback": ["ghost/m1"]}, "fallback[0]: no connected provider 'ghost'; connected are: alpha, beta"),
         ({"last_resort": "ghost/m1"}, "last_resort: no connected provider 'ghost'; connected are: alpha, beta"),
         ({"primary": "ghost/m1"}, "primary: no connected provider 'ghost'; connected are: alpha, beta"),
+        (
+            {"error_patterns": [{"match": "x", "kind": "quota", "provider": "alhpa"}]},
+            "error_patterns[0].provider: no connected provider 'alhpa'; did you mean 'alpha'?",
+        ),
         ({"deny": ["x/*"]}, "deny[0]: 'x/*' matches no connected provider/model"),
         ({"models": {"m7": []}}, "models.m7: no connected provider has this model"),
         (
@@ -43,6 +47,7 @@ def test_a_name_that_matches_nothing_is_named(config: dict[str, Any], sentence: 
         {"providers": {"alpha": {"models": {"m1": {}}}}, "chains": {"*": ["beta/m1"]}, "allow": ["alpha/*"]},
         {"providers": {"anthropic": {"limits": {"rpm": 5}}}},  # well known, merely not connected here
         {"models": {"m1": ["alpha/m2"]}},
+        {"error_patterns": [{"match": "x", "kind": "quota", "provider": "alpha"}, {"match": "y", "kind": "auth"}]},
     ],
 )
 def test_names_that_match_are_not_mentioned(config: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from sidecar.config.models import Config
 from sidecar.core.events import TargetRef
 from sidecar.core.memory import Memory, Once
 from sidecar.core.sessions import SESSIONS, Sessions
+from sidecar.core.snapshot import Snapshot
 from sidecar.core.target import Target
 
 from .world import START, ref
@@ -32,7 +33,7 @@ def test_sessions_are_bounded_and_the_one_in_use_stays() -> None:
 
 def test_a_session_nobody_knows_reports_attempts_in_vain() -> None:
     sessions = Sessions()
-    sessions.saw_attempt("nobody")
+    sessions.saw_attempt("nobody", "alpha")
     assert sessions.find("nobody") is None
 
 
@@ -73,3 +74,20 @@ def test_short_waits_are_forgotten_when_they_are_over() -> None:
     memory.wait_for(TARGET, START, START + 3)
     memory.wait_for(Target("beta", "m1"), START + 10, START + 12)
     assert memory.waited_for == {Target("beta", "m1"): START + 12}
+
+
+def test_an_attempt_under_way_during_a_restart_counts_once() -> None:
+    memory = Memory()
+    memory.attempt("one", TARGET, "build", START)
+    loaded = Memory.load(memory.dump(Snapshot(at=START)), START)
+    assert loaded.attempt_ended("one", TARGET, "build", START)
+    assert loaded.usage.counts("alpha", START).day.requests == 1
+
+
+def test_the_bookkeeping_beside_the_turns_is_bounded() -> None:
+    memory = Memory()
+    first = memory.side_turn("s", "title", "t0")
+    assert memory.side_turn("s", "title", "t0") is first
+    for i in range(300):
+        memory.side_turn("s", "title", f"t{i + 1}")
+    assert memory.side_turn("s", "title", "t0") is not first

@@ -43,6 +43,7 @@ def test_with_no_configuration_the_same_model_elsewhere_is_next() -> None:
     assert order(World(*FLEET), "alpha/claude-sonnet-4-5") == [
         ("alpha/claude-sonnet-4-5", "chosen"),
         ("beta/anthropic/claude-sonnet-4.5", "same_model"),
+        ("gamma/x", "tier"),
     ]
 
 
@@ -88,7 +89,8 @@ def test_a_mapping_names_the_same_model_where_names_do_not_tell() -> None:
 
 def test_one_spelling_a_provider_is_enough() -> None:
     gateway = provider("gate", "vendor/m1", "m1", "m1:free")
-    assert [t for t, _ in order(World(provider("alpha", "m1"), gateway), "alpha/m1")][1:] == ["gate/m1"]
+    assert [t for t, _ in order(World(provider("alpha", "m1"), gateway), "alpha/m1")][1] == "gate/m1"
+    assert len([o for _, o in order(World(provider("alpha", "m1"), gateway), "alpha/m1") if o == "same_model"]) == 1
 
 
 def test_routers_of_the_same_name_are_not_the_same_model() -> None:

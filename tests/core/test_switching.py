@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from sidecar.core.events import Needs
+from sidecar.core.events import Needs, ProviderInfo, Route
 from sidecar.core.failure import Kind
 
-from .world import RATE_LIMITED, World, model, provider, to
+from .world import RATE_LIMITED, World, model, provider, ref, to
 
 PLENTY = [provider("alpha", "m1", "small"), provider("beta", "m1", "small"), provider("gamma", "m1", "small")]
 SHORT_WAIT: dict[str, Any] = {**RATE_LIMITED, "headers": {"retry-after": "3"}}
@@ -36,7 +36,7 @@ def test_a_refused_attempt_moves_to_the_same_model_elsewhere(world: World) -> No
     assert decision.arrival is not None
     assert decision.arrival.title == "Switched to beta/m1"
     assert decision.arrival.message == "alpha/m1: rate limit, free again in 10 min."
-    assert [r.code for r in decision.rejected] == ["failed_in_turn", "not_needed"]
+    assert [r.code for r in decision.rejected][:2] == ["failed_in_turn", "not_needed"]
 
 
 def test_every_switch_is_announced_once_with_from_to_why_and_until(world: World) -> None:
@@ -81,28 +81,124 @@ def test_a_fault_of_the_request_is_delivered(world: World, status: int, text: st
     assert world.attempt("alpha/m1").action == "proceed"
 
 
-def test_a_second_failure_goes_to_the_third_target_and_never_back(world: World) -> None:
+def test_a_second_failure_goes_to_the_third_target_and_never_back() -> None:
+    world = World(*(provider(n, "m1") for n in ("alpha", "beta", "gamma")))
     world.message("alpha/m1")
-    assert to(world.refused("alpha/m1")) == "beta/m1"
-    assert to(world.refused("beta/m1", status=503, body="Service unavailable")) == "gamma/m1"
-    decision = world.refused("gamma/m1")
+    assert to(world.refused("alpha/m1", **LONG_WAIT)) == "beta/m1"
+    assert to(world.refused("beta/m1", status=402, body="Insufficient credits")) == "gamma/m1"
+    decision = world.refused("gamma/m1", **LONG_WAIT)
     assert decision.action == "proceed"
     assert decision.reason.code == "nothing_free"
 
 
-def test_nothing_free_names_the_soonest_and_says_so_once_a_turn(world: World) -> None:
+def test_nothing_free_names_the_soonest_and_says_so_once_a_turn() -> None:
+    world = World(*(provider(n, "m1") for n in ("alpha", "beta", "gamma")))
     world.message("alpha/m1")
     world.refused("alpha/m1", **LONG_WAIT)
-    world.refused("beta/m1", **{**RATE_LIMITED, "headers": {"retry-after": "90"}})
+    world.refused("beta/m1", **{**RATE_LIMITED, "headers": {"retry-after": "500"}})
     decision = world.refused("gamma/m1", **LONG_WAIT)
     assert decision.toast is not None
     assert "beta/m1" in decision.reason.text
     world.message("alpha/m1")
     decision = world.attempt("alpha/m1")
     assert decision.reason.code == "nothing_free"
-    assert decision.until == world.now + 90
-    assert "soonest is beta/m1 in 1 min 30 s" in decision.reason.text
+    assert decision.until == world.now + 500
+    assert "soonest is beta/m1 in 8 min 20 s" in decision.reason.text
     assert world.attempt("alpha/m1").toast is None
+
+
+def test_a_turn_nobody_can_answer_is_held_until_the_first_target_is_free() -> None:
+    world = World(provider("alpha", "m1"), provider("beta", "m1"))
+    world.message("alpha/m1")
+    world.refused("alpha/m1", **LONG_WAIT)
+    decision = world.refused("beta/m1", **{**RATE_LIMITED, "headers": {"retry-after": "40"}})
+    assert (decision.action, decision.wait_s, decision.reason.code) == ("wait", 40, "resumes")
+    assert decision.toast is not None
+    assert "The turn goes on by itself in 40 s." in decision.toast.message
+    world.later(40)
+    assert world.answered("beta/m1").reason.code == "ok"
+
+
+def test_a_turn_is_not_held_for_ever_and_says_so_once() -> None:
+    world = World(provider("alpha", "m1"), config={"toasts": True})
+    world.message("alpha/m1")
+    held, toasts = 0, 0
+    decision = world.refused("alpha/m1")
+    while decision.action == "wait":
+        held += 1
+        toasts += decision.toast is not None
+        world.later(decision.wait_s or 0)
+        decision = world.refused("alpha/m1")
+    assert (held, toasts, decision.reason.code) == (3, 1, "nothing_free")
+
+
+def test_an_answered_step_forgives_what_failed_before_it_in_the_turn() -> None:
+    world = World(*(provider(n, "m1") for n in ("alpha", "beta")), config={"max_hops": 1})
+    world.message("alpha/m1")
+    assert to(world.refused("alpha/m1", **LONG_WAIT)) == "beta/m1"
+    world.answered("beta/m1")
+    world.later(601)
+    assert to(world.refused("beta/m1", **LONG_WAIT)) == "alpha/m1"
+
+
+def test_a_compaction_waits_once_and_then_goes_elsewhere(world: World) -> None:
+    world.message("alpha/m1")
+    world.turn = "a message of the compaction's own"
+    facts: dict[str, Any] = {"agent": "compaction", "mobility": "reroute", **SHORT_WAIT}
+    assert world.refused("alpha/m1", **facts).action == "wait"
+    world.later(3)
+    assert to(world.refused("alpha/m1", **facts)) == "beta/m1"
+
+
+def test_a_reroute_never_goes_where_only_a_login_gets_in() -> None:
+    world = World(provider("alpha", "m1"), provider("login", "m1", has_key=False), provider("beta", "m1"))
+    world.message("alpha/m1")
+    decision = world.refused("alpha/m1", agent="compaction", mobility="reroute", **LONG_WAIT)
+    assert to(decision) == "beta/m1"
+    assert ("login/m1", "no_key") in [(r.target, r.code) for r in decision.rejected]
+
+
+def test_a_subagent_that_starts_at_the_stand_in_wants_what_its_parent_wants(world: World) -> None:
+    world.message("alpha/m1", session="parent")
+    world.refused("alpha/m1", session="parent", **LONG_WAIT)
+    event = Route(session="child", parent="parent", turn="c1", target=ref("beta/m1"), at="message")
+    assert world.engine.route(event, world.now).action == "proceed"
+    world.later(601)
+    again = Route(session="child", parent="parent", turn="c2", target=ref("beta/m1"), at="message")
+    assert to(world.engine.route(again, world.now)) == "alpha/m1"
+
+
+def test_news_of_an_old_turn_does_not_touch_the_running_one(world: World) -> None:
+    world.message("alpha/m1", turn="old")
+    world.attempt("alpha/m1")
+    old = world.last
+    world.message("gamma/m1", turn="new")
+    world.turn = "old"
+    world.outcome("alpha/m1", "failed", attempt=old, **LONG_WAIT)
+    world.turn = "new"
+    assert world.attempt("gamma/m1").action == "proceed"
+    assert world.message("gamma/m1").action == "proceed"
+
+
+def test_a_stand_in_must_still_fit_what_the_conversation_became() -> None:
+    blind = ProviderInfo(id="beta", models=[model("m1", images=False)])
+    world = World(provider("alpha", "m1"), blind, provider("gamma", "m1"))
+    world.message("alpha/m1")
+    assert to(world.refused("alpha/m1", **LONG_WAIT)) == "beta/m1"
+    assert to(world.attempt("beta/m1", needs=Needs(images=True))) == "gamma/m1"
+
+
+def test_a_limit_with_room_again_in_a_moment_is_waited_for(world: World) -> None:
+    world.message("alpha/m1")
+    headers = {
+        "x-ratelimit-limit-requests": "60",
+        "x-ratelimit-remaining-requests": "0",
+        "x-ratelimit-reset-requests": "2s",
+    }
+    world.answered("alpha/m1", headers=headers)
+    decision = world.attempt("alpha/m1")
+    assert (decision.action, decision.reason.code) == ("wait", "over_limit")
+    assert decision.wait_s == pytest.approx(2)
 
 
 def test_the_hops_of_a_turn_are_bounded_and_a_new_turn_starts_anew() -> None:
@@ -313,6 +409,13 @@ def test_a_title_goes_to_a_target_of_its_own_wire_and_moves_nothing_else() -> No
     assert decision.arrival is None
     assert world.attempt("alpha/m1").action == "proceed"
     assert world.message("alpha/m1").action == "proceed"
+
+
+def test_a_key_that_was_refused_is_not_said_to_heal_by_itself(world: World) -> None:
+    world.message("alpha/m1")
+    decision = world.refused("alpha/m1", status=401, body="Invalid API key")
+    assert decision.arrival is not None
+    assert decision.arrival.message == "alpha/m1: key refused, tried again in 30 min."
 
 
 def test_titles_do_not_use_up_the_hops_of_their_turn() -> None:

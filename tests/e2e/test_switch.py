@@ -26,6 +26,18 @@ REFUSALS = [
 OVERFLOW = "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens."
 
 
+MODES = pytest.mark.parametrize("mode", ["run", "serve"])
+
+
+async def ask(house: House, mode: str, *prompts: str) -> list[str]:
+    """Send prompts one after another, each in a session of its own; gives what was answered."""
+    if mode == "run":
+        ran = [await house.home.run("run", prompt) for prompt in prompts]
+        return [one.out if one.code == 0 else "" for one in ran]
+    async with Served(house.home) as served:
+        return [text_of(await served.prompt(await served.session(), prompt)) for prompt in prompts]
+
+
 def said_once(seen: Seen) -> bool:
     return sum(PROMPT in text for text in seen.texts) == 1
 
@@ -54,13 +66,15 @@ async def test_serve_is_answered_by_the_next_provider(house: House, refusal: Rep
     assert [said_once(seen) for seen in house.providers.asked("beta/m1")] == [True]
 
 
-async def test_a_failure_in_the_second_step_keeps_the_tool_result_and_runs_no_tool_twice(house: House) -> None:
+@MODES
+async def test_a_failure_in_the_second_step_keeps_the_tool_result_and_runs_no_tool_twice(
+    house: House, mode: str
+) -> None:
     diary = house.home.project / "diary.txt"
     call = ("bash", {"command": f"echo ran >> {diary}; echo tool-said-this", "description": "writes a diary"})
     house.providers.script("alpha/m1", Reply(tools=[call]), limited(429, retry_after="60"))
-    ran = await house.home.run("run", PROMPT)
-    assert ran.code == 0, ran.err
-    assert "answer from beta/m1" in ran.out
+    (answer,) = await ask(house, mode, PROMPT)
+    assert "answer from beta/m1" in answer
     assert diary.read_text() == "ran\n"
     (seen,) = house.providers.asked("beta/m1")
     assert said_once(seen)
@@ -88,23 +102,35 @@ async def test_two_refusals_in_a_row_reach_the_third_provider(house: House) -> N
         ),
     ],
 )
-async def test_a_fault_of_the_request_moves_nothing(house: House, refusal: Reply) -> None:
+@MODES
+async def test_a_fault_of_the_request_moves_nothing(house: House, refusal: Reply, mode: str) -> None:
     house.providers.script("alpha/m1", refusal)
-    await house.home.run("run", PROMPT)
+    await ask(house, mode, PROMPT)
     assert house.asked("alpha/m1") >= 1
     assert house.asked("beta/") == house.asked("gamma/") == 0
 
 
-async def test_the_second_prompt_does_not_touch_a_provider_that_is_cooling(house: House) -> None:
+@MODES
+async def test_the_second_prompt_does_not_touch_a_provider_that_is_cooling(house: House, mode: str) -> None:
     house.providers.script("alpha/m1", limited(429, retry_after="600"))
     house.providers.script("alpha/small", limited(429, retry_after="600"))
-    await house.home.run("run", PROMPT)
+    (first,) = await ask(house, mode, PROMPT)
     before = house.asked("alpha/")
     assert before > 0
-    ran = await house.home.run("run", PROMPT)
-    assert ran.code == 0, ran.err
-    assert "answer from beta/m1" in ran.out
+    (second,) = await ask(house, mode, PROMPT)
+    assert "answer from beta/m1" in first
+    assert "answer from beta/m1" in second
     assert house.asked("alpha/") == before
+
+
+@MODES
+async def test_a_turn_nobody_can_answer_goes_on_when_somebody_can(house: House, mode: str) -> None:
+    for name in ("alpha", "gamma"):
+        house.providers.script(f"{name}/m1", limited(429, retry_after="600"))
+    house.providers.script("beta/m1", limited(429, retry_after="6"), Reply(text="answer from beta/m1"))
+    (answer,) = await ask(house, mode, PROMPT)
+    assert "answer from beta/m1" in answer
+    assert [house.asked(f"{name}/m1") for name in ("alpha", "beta", "gamma")] == [1, 2, 1]
 
 
 async def test_a_whole_account_out_of_money_is_left_alone_titles_included(house: House) -> None:
