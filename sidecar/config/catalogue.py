@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from sidecar.config.models import Billing, Limits, ProviderSettings, Strict
+from sidecar.config.models import Billing, Limits, ProviderSettings, Strict, Tier
 
 _S = TypeVar("_S", bound=Strict)
 
@@ -160,7 +160,49 @@ CATALOGUE: Mapping[str, Entry] = {
     "vllm": _local("vLLM", "http://127.0.0.1:8000/v1"),
 }
 
+
+def _tiers(**models: str) -> dict[str, Tier]:
+    return {model: Tier(tier) for tier, names in models.items() for model in names.split()}
+
+
+# The models each provider is first asked for when one of a tier must stand in, by OpenCode's ids of 1.18. Every other
+# model has a tier too, by its name and price (`sidecar/core/names/models.py`); these only go first.
+TIER_MODELS: Mapping[str, Mapping[str, Tier]] = {
+    "anthropic": _tiers(fast="claude-haiku-4-5", medium="claude-sonnet-4-6", large="claude-opus-4-8"),
+    "cerebras": _tiers(medium="gpt-oss-120b"),
+    "deepseek": _tiers(fast="deepseek-v4-flash", large="deepseek-v4-pro"),
+    "github-copilot": _tiers(fast="gpt-5.4-mini", medium="claude-sonnet-4.6", large="claude-opus-4.8"),
+    "google": _tiers(fast="gemini-3.5-flash", large="gemini-3.1-pro-preview"),
+    "groq": _tiers(fast="openai/gpt-oss-20b", medium="openai/gpt-oss-120b"),
+    "mistral": _tiers(
+        fast="mistral-small-latest",
+        medium="mistral-medium-latest",
+        large="mistral-large-latest",
+        reasoning="magistral-medium-latest",
+    ),
+    "openai": _tiers(fast="gpt-5.4-mini", large="gpt-5.6"),
+    "opencode": _tiers(fast="gpt-5.4-mini", medium="claude-sonnet-4-6", large="claude-opus-4-8"),
+    "openrouter": _tiers(
+        fast="google/gemini-3.5-flash",
+        medium="anthropic/claude-sonnet-4.6",
+        large="anthropic/claude-opus-4.8",
+        reasoning="deepseek/deepseek-r1",
+    ),
+    "togetherai": _tiers(
+        fast="openai/gpt-oss-20b",
+        medium="openai/gpt-oss-120b",
+        large="Qwen/Qwen3-Coder-480B-A35B-Instruct-FP8",
+        reasoning="deepseek-ai/DeepSeek-R1",
+    ),
+    "xai": _tiers(large="grok-4.7"),
+}
+_NO_TIERS: Mapping[str, Tier] = {}
 _UNKNOWN = ProviderSettings()
+
+
+def tier_models(provider_id: str) -> Mapping[str, Tier]:
+    """Give the models a provider is first asked for by tier; none where no choice is known to be good."""
+    return TIER_MODELS.get(provider_id, _NO_TIERS)
 
 
 def settings_for(

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sidecar.config.catalogue import tier_models
 from sidecar.config.models import Tier
 from sidecar.core.checks import No, Situation, check
 from sidecar.core.decisions import Rejected
@@ -110,12 +111,19 @@ def _of_tier(s: Situation) -> list[Target]:
     for position, provider in enumerate(s.connected.providers.values()):
         if provider.uninvited and provider.id not in s.config.providers:
             continue
+        listed = tier_models(provider.id)
         models = sorted(
-            (_distance(wanted, tier_of(Target(provider.id, m.id), s)), m.id != provider.default_model, _age(m), m.id)
+            (
+                _distance(wanted, tier_of(Target(provider.id, m.id), s)),
+                m.id not in listed,
+                m.id != provider.default_model,
+                _age(m),
+                m.id,
+            )
             for m in provider.models
             if m.tools and m.id != s.wanted.model
         )
-        for order, (distance, _, _, model) in enumerate(models[:PER_PROVIDER]):
+        for order, (distance, *_, model) in enumerate(models[:PER_PROVIDER]):
             target = Target(provider.id, model)
             own = provider.id == s.wanted.provider
             ranked.append((distance, own, priority(target, s.config), position, order, target))
@@ -134,11 +142,14 @@ def _distance(wanted: Tier, other: Tier) -> int:
 
 
 def tier_of(target: Target, s: Situation) -> Tier:
-    """Give the tier of a target: the user's word, else what its name and price tell."""
+    """Give the tier of a target: the user's word, else the catalogue's, else what its name and price tell."""
     settings = s.config.providers.get(target.provider)
     mine = settings.models.get(target.model) if settings else None
     if mine is not None and mine.tier is not None:
         return mine.tier
+    listed = tier_models(target.provider).get(target.model)
+    if listed is not None:
+        return listed
     model = s.connected.models.get(target)
     return guess_tier(target.model, output_cost=model.cost_output if model else None)
 

@@ -4,8 +4,18 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from sidecar.config.catalogue import CATALOGUE, Entry, is_local_url, lay_over, looks_bridged, settings_for
+from sidecar.config.catalogue import (
+    CATALOGUE,
+    TIER_MODELS,
+    Entry,
+    is_local_url,
+    lay_over,
+    looks_bridged,
+    settings_for,
+    tier_models,
+)
 from sidecar.config.models import Billing, Limits, ModelSettings, PlanWindow, ProviderSettings, Tier
+from sidecar.core.names.models import guess_tier
 
 EVERYBODY_EXPECTS = """
     anthropic openai openrouter google groq mistral nvidia chutes cerebras cloudflare-workers-ai cloudflare-ai-gateway
@@ -175,3 +185,12 @@ def test_a_base_url_of_the_users_own_says_what_the_provider_is(
     settings = settings_for(provider, ProviderSettings.model_validate(user))
     assert (settings.local, settings.billing) == (local, billing)
     assert settings.base_url == user["base_url"]
+
+
+def test_the_models_asked_for_by_tier_belong_to_known_providers_and_their_names_agree() -> None:
+    assert set(TIER_MODELS) <= set(CATALOGUE)
+    for provider, models in TIER_MODELS.items():
+        assert models
+        assert dict(tier_models(provider)) == dict(models)
+        assert all(guess_tier(model) == tier for model, tier in models.items()), provider
+    assert tier_models("nobody") == {}

@@ -136,6 +136,12 @@ def test_within_a_provider_the_default_then_the_newest_model_stands_in() -> None
     assert found == ["alpha/m1", "beta/named", "beta/new", "beta/old"]
 
 
+def test_of_a_tier_the_catalogues_model_goes_first() -> None:
+    gateway = provider("openrouter", "aaa/some-70b", "anthropic/claude-sonnet-4.6", "zzz/other-70b")
+    world = World(provider("alpha", "llama-3.3-70b"), gateway)
+    assert order(world, "alpha/llama-3.3-70b")[1] == ("openrouter/anthropic/claude-sonnet-4.6", "tier")
+
+
 def test_models_without_tools_never_stand_in_by_tier() -> None:
     world = World(provider("alpha", "m1"), provider("beta", model("blind", tools=False)))
     assert order(world, "alpha/m1") == [("alpha/m1", "chosen")]
