@@ -142,7 +142,8 @@ export class Sidecar {
         return
       }
     }
-    void this.#introduced()
+    // The first question is worth waiting for: without an answer a provider known to be limited would be tried.
+    await within(this.#clock, this.#startEnds - this.#clock.now(), this.#introduced())
   }
 
   #post(path: string, body: unknown, budget: number): Promise<Answer | undefined> {

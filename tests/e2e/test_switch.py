@@ -147,6 +147,7 @@ async def test_a_cooldown_survives_the_restart_of_everything(house: House) -> No
     assert house.asked("alpha/m1") == 1
     first = house.health()["pid"]
     assert house.sidecar("stop").returncode == 0
+    assert house.sidecar("start").returncode == 0
     ran = await house.home.run("run", PROMPT)
     assert "answer from beta/m1" in ran.out
     assert house.health()["pid"] != first
