@@ -25,7 +25,6 @@ from sidecar.core.target import Target
 from sidecar.core.words import KIND_WORDS, span
 
 Verb = Literal["reset", "disable", "enable", "clear", "allow"]
-NOTICES = 10_000
 # An outcome that says it happened longer ago than this is counted as of then: nothing longer is looked at anyway.
 OLDEST_REPORT_S = 86_400.0
 
@@ -33,11 +32,10 @@ OLDEST_REPORT_S = 86_400.0
 class Engine:
     """Everything known and every decision taken, for all windows of one user."""
 
-    def __init__(self, config: Config, *, now: float, version: str = "") -> None:
+    def __init__(self, config: Config, *, version: str = "") -> None:
         self.version = version
         self._configs: dict[str, Config] = {"": config}
         self._memory = Memory()
-        self._started = now
         self._notices: list[Notice] = []
 
     def configure(self, config: Config, now: float, *, directory: str = "") -> tuple[str, ...]:

@@ -170,7 +170,7 @@ class Service:
         self.store.notice_deletion()
 
     def _new_engine(self) -> Engine:
-        return Engine(self.configs.user, now=self.clock(), version=sidecar.__version__)
+        return Engine(self.configs.user, version=sidecar.__version__)
 
     def _restore(self, data: object) -> None:
         # A fresh engine, so that nothing is left of a document that turns out to be damaged half way.

@@ -44,7 +44,7 @@ class World:
 
     def __init__(self, *providers: ProviderInfo, config: dict[str, Any] | None = None) -> None:
         self.now = START
-        self.engine = Engine(Config.model_validate(config or {}), now=self.now, version="test")
+        self.engine = Engine(Config.model_validate(config or {}), version="test")
         self.said: list[Notice] = []
         self._ids = count(1)
         if providers:
@@ -129,7 +129,7 @@ class World:
     def restart(self) -> None:
         """Save, start a new engine, load: what a restart of the daemon does."""
         saved = self.engine.dump(self.now)
-        self.engine = Engine(self.engine.config(""), now=self.now, version="test")
+        self.engine = Engine(self.engine.config(""), version="test")
         self.engine.load(saved, self.now)
 
     def heard(self, what: str) -> list[Notice]:
