@@ -262,7 +262,27 @@ def test_a_success_while_cooling(kind: Kind, scope: Scope, who: Target, started:
     health.fail(A, failure(kind, scope, 3600), CONFIG, NOW)
     began = None if started is None else NOW + started
     assert health.succeed(who, CONFIG, NOW + 2, started=began) is back
-    assert (A in blocked(health, 2)) is not back
+    assert (who in blocked(health, 2)) is not back
+
+
+def test_a_provider_that_serves_another_model_meanwhile_rests_for_the_refused_one_only() -> None:
+    health = Health()
+    health.fail(A, failure(scope=Scope.PROVIDER, wait=600), CONFIG, NOW)
+    assert set(blocked(health, 1)) == {A, A2}
+    assert health.succeed(A2, CONFIG, NOW + 2, started=NOW + 1)
+    assert set(blocked(health, 2)) == {A}
+    assert until(health, A, 2) == 600
+    health.fail(A2, failure(scope=Scope.PROVIDER, wait=30), CONFIG, NOW + 4, started=NOW + 3)
+    assert health.succeed(A2, CONFIG, NOW + 6, started=NOW + 5)
+    assert blocked(health, 6) == {A: "cooling"}, "the target that was refused brings all of it back, but nobody else"
+
+
+def test_the_longer_rest_of_a_model_stays_when_its_provider_is_back() -> None:
+    health = Health()
+    health.fail(A, failure(scope=Scope.MODEL, wait=900), CONFIG, NOW)
+    health.fail(A, failure(scope=Scope.PROVIDER, wait=600), CONFIG, NOW)
+    assert health.succeed(A2, CONFIG, NOW + 2, started=NOW + 1)
+    assert until(health, A, 2) == 900
 
 
 def test_a_success_does_not_bring_back_what_is_blocked_for_another_reason() -> None:

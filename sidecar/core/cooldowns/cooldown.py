@@ -30,7 +30,7 @@ WHY_CHARS = 300
 """What is kept of a reason."""
 
 TRANSIENT = frozenset({Kind.RATE_LIMIT, Kind.SERVER, Kind.TIMEOUT, Kind.NETWORK, Kind.UNKNOWN})
-"""Classes that any later success in their scope proves over."""
+"""Classes that any later success in their scope proves over for the scope, though not for the model refused."""
 
 _LASTING = frozenset({Kind.BILLING, Kind.AUTH, Kind.MODEL_NOT_FOUND})
 _FIXABLE = frozenset({Kind.RATE_LIMIT, Kind.QUOTA})

@@ -231,15 +231,24 @@ class Health:
     def succeed(self, target: Target, config: Config, at: float, *, started: float | None = None) -> bool:
         """Take note of a served attempt; True when it brought the target back from a cooldown or probe.
 
-        Without `started` it says nothing about a cooldown still running: it may have been under way before.
+        Without `started` it says nothing about a cooldown still running: it may have been under way before. A provider
+        that serves one model while it rests for another refused only that other one, which goes on resting alone.
         """
         self._clock = max(self._clock, at)
         self._report(target, config, at if started is None else started)
         self._answered(target, config, at, started)
         back = False
+        refused: list[tuple[Kind, Cooldown]] = []
         for place in _places(target, config):
             for kind, rest in self._cooldowns.get(place, {}).items():
-                back |= rest.served(kind, target, at, started=started)
+                before = replace(rest)
+                brought = rest.served(kind, target, at, started=started)
+                back |= brought
+                if brought and at < before.until and target != rest.cause:
+                    refused.append((kind, before))
+        for kind, rest in refused:
+            rests = self._cooldowns.setdefault(_own_place(*rest.cause), {})
+            rests[kind] = max(rest, rests.get(kind, rest), key=lambda one: one.until)
         return back and self.blocked(target, config, self._clock) is None
 
     def stopped(self, target: Target, config: Config, at: float) -> None:
