@@ -91,9 +91,9 @@ class Served:
         """
         return await self._ask("POST", path, body)
 
-    async def session(self) -> str:
-        """Open a session."""
-        made = await self.post("/session", {})
+    async def session(self, title: str | None = None) -> str:
+        """Open a session; one that has a title needs no request for one."""
+        made = await self.post("/session", {} if title is None else {"title": title})
         return str(made["id"])
 
     async def prompt(self, session: str, text: str, **more: Any) -> Any:

@@ -262,7 +262,8 @@ def test_a_success_while_cooling(kind: Kind, scope: Scope, who: Target, started:
     health.fail(A, failure(kind, scope, 3600), CONFIG, NOW)
     began = None if started is None else NOW + started
     assert health.succeed(who, CONFIG, NOW + 2, started=began) is back
-    assert (who in blocked(health, 2)) is not back
+    assert (A2 in blocked(health, 2)) is (scope is not Scope.MODEL and not back)
+    assert (A in blocked(health, 2)) is not (back and who == A)
 
 
 def test_a_provider_that_serves_another_model_meanwhile_rests_for_the_refused_one_only() -> None:
