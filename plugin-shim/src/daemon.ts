@@ -7,7 +7,6 @@
 
 import { spawn } from "node:child_process"
 import { accessSync, constants, statSync } from "node:fs"
-import { request } from "node:http"
 import { createConnection } from "node:net"
 import { homedir } from "node:os"
 import { delimiter, isAbsolute, join } from "node:path"
@@ -15,6 +14,7 @@ import { delimiter, isAbsolute, join } from "node:path"
 const HOST = "rate-limit-sidecar"
 const COMMAND = "rate-limit-sidecar"
 const ANSWER_LIMIT = 4_000_000
+const JSON_BODY = { "Content-Type": "application/json" }
 
 type Env = Record<string, string | undefined>
 
@@ -77,35 +77,11 @@ export class UnixTransport implements Transport {
     this.#command = command
   }
 
-  exchange(method: "GET" | "POST", path: string, body: unknown, signal: AbortSignal): Promise<Answer> {
-    return new Promise((resolve, reject) => {
-      const payload = body === undefined ? undefined : Buffer.from(JSON.stringify(body))
-      const headers = {
-        Host: HOST,
-        ...(payload && { "Content-Type": "application/json", "Content-Length": payload.length }),
-      }
-      const sent = request({ socketPath: this.#socket, method, path, headers, signal }, (answer) => {
-        const chunks: Buffer[] = []
-        let size = 0
-        answer.on("data", (chunk: Buffer) => {
-          size += chunk.length
-          if (size > ANSWER_LIMIT) sent.destroy(new Error("the answer is too long"))
-          else chunks.push(chunk)
-        })
-        answer.on("error", reject)
-        answer.on("end", () => {
-          try {
-            resolve({ status: answer.statusCode ?? 0, data: JSON.parse(Buffer.concat(chunks).toString() || "null") })
-          } catch (error) {
-            reject(error)
-          }
-        })
-      })
-      sent.on("error", reject)
-      // Bun closes an aborted request without a word.
-      signal.addEventListener("abort", () => reject(new Error("given up")))
-      sent.end(payload)
-    })
+  async exchange(method: "GET" | "POST", path: string, body: unknown, signal: AbortSignal): Promise<Answer> {
+    const sent = body === undefined ? {} : { body: JSON.stringify(body), headers: JSON_BODY }
+    // Bun's own fetch, not the global one, which others wrap; and not node:http, which takes three times as long.
+    const answer = await Bun.fetch(`http://${HOST}${path}`, { unix: this.#socket, method, signal, ...sent })
+    return { status: answer.status, data: JSON.parse((await read(answer)) || "null") }
   }
 
   listening(): Promise<boolean> {
@@ -143,4 +119,18 @@ export class UnixTransport implements Transport {
       child.unref()
     })
   }
+}
+
+async function read(answer: Response): Promise<string> {
+  // The daemon always says how long its answer is; only who does not is counted while it speaks.
+  const length = Number(answer.headers.get("content-length") ?? Number.NaN)
+  if (length <= ANSWER_LIMIT) return answer.text()
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of answer.body ?? []) {
+    size += chunk.length
+    if (size > ANSWER_LIMIT) throw new Error("the answer is too long")
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString()
 }

@@ -23,7 +23,7 @@ const OUTCOMES_KEPT = 500
 const EVENTS_KEPT = 1_000
 const EVENTS_BATCH = 50
 const EVENTS_DELAY_MS = 100
-const GONE = new Set(["ENOENT", "ECONNREFUSED", "FailedToOpenSocket", "ENOTSOCK", "EACCES"])
+const GONE = new Set(["ENOENT", "ECONNREFUSED", "ConnectionRefused", "FailedToOpenSocket", "ENOTSOCK", "EACCES"])
 
 export interface SidecarOptions {
   transport: Transport

@@ -41,7 +41,11 @@ class Log:
         self.problem: str | None = None
         self.logger: Logger = structlog.wrap_logger(
             self._root,
-            processors=[*_COMMON, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+            processors=[
+                structlog.stdlib.filter_by_level,
+                *_COMMON,
+                structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+            ],
             wrapper_class=structlog.stdlib.BoundLogger,
         )
         if terminal is not None:
