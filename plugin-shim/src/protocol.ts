@@ -85,6 +85,8 @@ export interface About {
 export interface Route extends About {
   at: "message" | "attempt"
   attempt?: string
+  /** It was sent already, on the strength of an earlier answer's `pass_s`. */
+  passed?: boolean
 }
 
 export interface Outcome extends About {
@@ -114,6 +116,8 @@ export interface Decision {
   reason: { code: string; text: string }
   toast?: Toast | null
   arrival?: Toast | null
+  /** So long the turn's next attempt at the same target may be sent without asking. */
+  pass_s?: number | null
 }
 
 export interface EditorEvent {

@@ -9,6 +9,7 @@
 import { within, type Clock } from "./clock.ts"
 import type { Answer, Transport } from "./daemon.ts"
 import { Outbox, type Item } from "./outbox.ts"
+import { Passes } from "./passes.ts"
 import type { Decision, EditorEvent, EventsReply, Hello, HelloReply, Outcome, Route, Toast } from "./protocol.ts"
 
 const ROUTE_MS = 250
@@ -45,6 +46,7 @@ export class Sidecar {
   readonly #clock: Clock
   readonly #outcomes: Outbox<Outcome>
   readonly #events: Outbox<EditorEvent>
+  readonly #passes: Passes
   #starting: Promise<void> | undefined
   #startEnds = 0
   #greeting: Promise<boolean> | undefined
@@ -60,6 +62,7 @@ export class Sidecar {
   constructor(options: SidecarOptions) {
     this.#options = options
     const clock = (this.#clock = options.clock)
+    this.#passes = new Passes(clock)
     this.#outcomes = new Outbox({
       clock,
       limit: OUTCOMES_KEPT,
@@ -88,16 +91,27 @@ export class Sidecar {
       })
   }
 
+  /** Asks before something is sent, unless an answer just given covers it. */
   async route(body: Route): Promise<Decision | undefined> {
-    return decision(await this.#post("/v1/route", body, ROUTE_MS))
+    if (body.at === "attempt" && this.#passes.use(body)) {
+      // Later, because the request comes first.
+      this.#clock.after(0, () => void this.#post("/v1/route", { ...body, passed: true }, OUTCOME_MS))
+      return { action: "proceed", reason: { code: "passed", text: "an answer just given covers it" } }
+    }
+    const said = decision(await this.#post("/v1/route", body, ROUTE_MS))
+    this.#passes.keep(body, said)
+    return said
   }
 
   /** Reports how an attempt ended and waits for what is to be done; kept for later when nobody answers. */
   async outcome(body: Outcome): Promise<Decision | undefined> {
+    if (body.ended !== "ok") this.#passes.drop(body.target.provider)
     // Without an answer a failed attempt costs the turn, so one late answer before is no reason not to ask.
     const answer = await this.#ask("POST", "/v1/outcome", body, OUTCOME_MS, body.ended === "failed")
     if (!answer) this.#outcomes.add(body)
-    return decision(answer)
+    const said = decision(answer)
+    this.#passes.keep(body, said)
+    return said
   }
 
   /** Reports an outcome nobody waits for. */

@@ -27,6 +27,9 @@ from sidecar.core.words import KIND_WORDS, span
 Verb = Literal["reset", "disable", "enable", "clear", "allow"]
 # An outcome that says it happened longer ago than this is counted as of then: nothing longer is looked at anyway.
 OLDEST_REPORT_S = 86_400.0
+# Asking delays a request by the editor's own work that runs meanwhile, some ten milliseconds. Just after an answer
+# nothing new is learned by it; after a second another window may have been refused.
+PASS_S = 1.0
 
 
 class Engine:
@@ -80,7 +83,12 @@ class Engine:
         """
         self._memory.health.observe(now)
         mover = self._mover(event, now)
-        decision = mover.message() if event.at == "message" else mover.attempt()
+        if event.passed:
+            decision = Decision(reason=Reason(code="passed", text="sent with an earlier answer's leave"))
+        elif event.at == "message":
+            decision = self._with_pass(mover.message(), mover)
+        else:
+            decision = mover.attempt()
         if event.at == "attempt" and event.attempt and decision.action == "proceed":
             self._memory.attempt(event.attempt, event.target.target, event.agent, now)
         return decision
@@ -200,9 +208,18 @@ class Engine:
             memory.pace.record(target, event.first_token_ms)
         if memory.health.succeed(target, self.config(event.directory), at, started=started):
             self._notice("back", now, event, Reason(code="back", text="answers again"), source=str(target))
-        if not event.age_s:
-            self._mover(event, now).answered()
-        return Decision(reason=Reason(code="ok", text="answered"))
+        answered = Decision(reason=Reason(code="ok", text="answered"))
+        if event.age_s:
+            return answered
+        mover = self._mover(event, now)
+        mover.answered()
+        return self._with_pass(answered, mover)
+
+    def _with_pass(self, decision: Decision, mover: Mover) -> Decision:
+        """Spare the next attempt its question where nothing is in sight that could change the answer."""
+        if decision.action == "proceed" and mover.at_ease():
+            return decision.model_copy(update={"pass_s": PASS_S})
+        return decision
 
     def _classify(self, event: Outcome, at: float) -> Failure:
         if event.ended == "empty":

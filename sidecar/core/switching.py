@@ -28,6 +28,8 @@ _SLOW_SWITCH = frozenset({Kind.RATE_LIMIT, Kind.SERVER, Kind.MODEL_NOT_FOUND})
 _PERHAPS_OURS = frozenset({Kind.UNKNOWN, Kind.SERVER})
 _RETRY_PAUSE_S = 2.0
 _ROUNDING_S = 0.01
+# With half of a limit left it does not matter that a few windows send at the same moment.
+_AMPLE = 0.5
 
 
 class Mover:
@@ -169,6 +171,15 @@ class Mover:
     def answered(self) -> None:
         """Note that a step was answered."""
         self._turn.progressed()
+
+    def at_ease(self) -> bool:
+        """Whether the step's target is free, was not just in trouble, and has ample room in every limit."""
+        if not self._config.enabled or self._event.mobility != "handover":
+            return False
+        s = self._situation()
+        if check_here(self._target, s) is not None or s.health.resting(self._target, s.config):
+            return False
+        return s.usage.headroom(self._target, *s.limits(self._target), s.now) >= _AMPLE
 
     def may_continue(self) -> bool:
         """Whether an answer without content is tried again at the same target."""

@@ -125,6 +125,12 @@ class Health:
         blocks = self._blocks(_provider_places(provider, config), now)
         return max(blocks, key=_weight) if blocks else None
 
+    def resting(self, target: Target, config: Config) -> bool:
+        """Whether a target has a cooldown that no answer has ended yet: one that runs, or one that awaits its probe."""
+        return any(
+            rest.open for place in _places(target, config) for rest in self._cooldowns.get(place, {}).values()
+        )
+
     def next_free(self, targets: Iterable[Target], config: Config, now: float) -> tuple[Target, float] | None:
         """Give the first target to be free and when (epoch seconds, `now` when it is); None when none ever will."""
         best: tuple[Target, float] | None = None
