@@ -4,7 +4,7 @@ A window's report replaces its earlier one. Nothing here is remembered across a 
 again. Bounded: the least recently reporting directory goes first.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from sidecar.config.models import Config
 from sidecar.core.events import ModelInfo, ProviderInfo
@@ -12,6 +12,7 @@ from sidecar.core.names.models import normalise, same_model
 from sidecar.core.target import Target
 
 DIRECTORIES = 64
+ORDERS = 32
 
 
 class Connected:
@@ -25,11 +26,26 @@ class Connected:
             if not same_model(target.model, target.model):
                 continue  # a router's name (`auto`) names no model
             self._by_name.setdefault(normalise(target.model), []).append(target)
+        self._orders: tuple[Config | None, dict[tuple[str, Target], list[Target]]] = (None, {})
 
     @property
     def known(self) -> bool:
         """Whether the window has said anything at all; if not, every target must be believed to exist."""
         return bool(self.providers)
+
+    def recall(self, what: str, wanted: Target, config: Config, make: Callable[[], list[Target]]) -> list[Target]:
+        """Give an order of stand-ins for `wanted` as it was made last time; not to be changed.
+
+        Held for the configuration it was made under, and for a few targets: a window wants no more at a time.
+        """
+        if self._orders[0] is not config:
+            self._orders = (config, {})
+        known, key = self._orders[1], (what, wanted)
+        if key not in known:
+            if len(known) >= ORDERS:
+                del known[next(iter(known))]
+            known[key] = make()
+        return known[key]
 
     def same_model(self, target: Target, config: Config) -> list[Target]:
         """Give the other targets that are the same model: the user's own mapping first, then by normalised name.
@@ -37,6 +53,9 @@ class Connected:
         Within names, providers of lower `priority` come first, then in the order the editor listed them; one target
         a provider (its spelling closest to the asked-for one by length), so that a gateway does not fill the chain.
         """
+        return self.recall("same", target, config, lambda: self._same_model(target, config))
+
+    def _same_model(self, target: Target, config: Config) -> list[Target]:
         name = normalise(target.model)
         mapped = [
             Target.parse(text)

@@ -4,7 +4,8 @@ Pure: `candidates` says what could be used, in order and with its origin; `choos
 has nothing against and keeps the reasons of the others. Nothing here changes any memory.
 """
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -48,38 +49,50 @@ class Choice:
     rejected: tuple[Rejected, ...]
 
 
-def candidates(s: Situation) -> list[Candidate]:
-    """List what could be used, in order: the wanted target, the same model elsewhere, the chain, tiers, last resort.
+def candidates(s: Situation) -> Iterator[Candidate]:
+    """Give what could be used, in order: the wanted target, the same model elsewhere, the chain, tiers, last resort.
+
+    One by one, because the first of them mostly will do, and there can be thousands.
 
     Tiers are only for those who wrote no chain for the agent: an explicit chain is an explicit no to everything outside
     it. A strategy other than priority orders the wanted target and its like; the
     chain counts as its like when the wanted target stands in it.
     """
+    return _unique(_in_order(s))
+
+
+def _in_order(s: Situation) -> Iterator[Candidate]:
     chain = [Candidate(Target.parse(text), Origin.CHAIN) for text in s.config.chain_for(s.agent)]
-    same = [Candidate(target, Origin.SAME_MODEL) for target in s.connected.same_model(s.wanted, s.config)]
+    same = (Candidate(target, Origin.SAME_MODEL) for target in s.connected.same_model(s.wanted, s.config))
     chosen = Candidate(s.wanted, Origin.CHOSEN)
     if s.config.strategy != "priority" and any(c.target == s.wanted for c in chain):
-        found = _by_strategy(_unique([chosen, *same, *chain]), s)
+        yield from _by_strategy(_unique((chosen, *same, *chain)), s)
     elif s.config.same_model_first:
-        found = [*_by_strategy([chosen, *same], s), *_by_strategy(chain, s)]
+        yield from _by_strategy(itertools.chain((chosen,), same), s)
+        yield from _by_strategy(chain, s)
     else:
-        found = [chosen, *_by_strategy(chain, s), *_by_strategy(same, s)]
+        yield chosen
+        yield from _by_strategy(chain, s)
+        yield from _by_strategy(same, s)
     if not chain:
-        found += [Candidate(target, Origin.TIER) for target in _of_tier(s)]
+        yield from (Candidate(target, Origin.TIER) for target in _of_tier(s))
     if s.config.last_resort:
-        found.append(Candidate(Target.parse(s.config.last_resort), Origin.LAST_RESORT))
-    return _unique(found)
+        yield Candidate(Target.parse(s.config.last_resort), Origin.LAST_RESORT)
 
 
-def _unique(found: Iterable[Candidate]) -> list[Candidate]:
-    first: dict[Target, Candidate] = {}
+def _unique(found: Iterable[Candidate]) -> Iterator[Candidate]:
+    seen: set[Target] = set()
     for candidate in found:
-        first.setdefault(candidate.target, candidate)
-    return list(first.values())
+        if candidate.target not in seen:
+            seen.add(candidate.target)
+            yield candidate
 
 
-def _by_strategy(group: list[Candidate], s: Situation) -> list[Candidate]:
+def _by_strategy(likes: Iterable[Candidate], s: Situation) -> Iterable[Candidate]:
     strategy = s.config.strategy
+    if strategy == "priority":
+        return likes
+    group = list(likes)
     if strategy == "round_robin":
         start = s.turns % max(1, len(group))
         return group[start:] + group[:start]
@@ -88,10 +101,8 @@ def _by_strategy(group: list[Candidate], s: Situation) -> list[Candidate]:
     if strategy == "latency":
         # A target that was never measured goes first: that is how it gets measured.
         return sorted(group, key=lambda c: s.pace.first_token_ms(c.target) or 0.0)
-    if strategy == "cost":
-        models = s.connected.models
-        return sorted(group, key=lambda c: blended(models[c.target]) if c.target in models else float("inf"))
-    return group
+    models = s.connected.models
+    return sorted(group, key=lambda c: blended(models[c.target]) if c.target in models else float("inf"))
 
 
 def blended(model: ModelInfo) -> float:
@@ -100,6 +111,11 @@ def blended(model: ModelInfo) -> float:
 
 
 def _of_tier(s: Situation) -> list[Target]:
+    """Give the targets of `_ranked`, once per report of a window and configuration: neither changes in between."""
+    return s.connected.recall("tier", s.wanted, s.config, lambda: _ranked(s))
+
+
+def _ranked(s: Situation) -> list[Target]:
     """Give the best few models of each connected provider: the wanted tier, then higher ones, then lower ones.
 
     Within a tier the wanted model's own provider comes last: what ails one of its models often ails all of them. Only
@@ -154,15 +170,17 @@ def tier_of(target: Target, s: Situation) -> Tier:
     return guess_tier(target.model, output_cost=model.cost_output if model else None)
 
 
-def choose(options: Iterable[Candidate], s: Situation) -> Choice:
-    """Take the first candidate that may be used now; every other one gets its reason."""
+def choose(options: Iterable[Candidate], s: Situation, *, every: bool = False) -> Choice:
+    """Take the first candidate that may be used now; those before it (all others, if `every`) get their reason."""
     taken: Candidate | None = None
     rejected: list[Rejected] = []
     for candidate in options:
         no = _NOT_NEEDED if taken else check(candidate.target, s, stand_in=candidate.target != s.wanted)
         if no is None:
             taken = candidate
-            continue
+            if every:
+                continue
+            break
         rejected.append(reject(candidate.target, candidate.origin, no))
     return Choice(taken, tuple(rejected))
 

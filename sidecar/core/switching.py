@@ -99,13 +99,13 @@ class Mover:
         if not self._config.enabled:
             return _proceed("off", "switching is off in the configuration")
         s = self._situation()
-        options = candidates(s)
-        preferred = self._preferred(options)
+        preferred = self._preferred(s)
         self._memory.turns += 1
         self._session.settled = True
         no = check(preferred, s, stand_in=preferred != self._wanted)
         if no is None or self._passing(preferred, no):
             return self._open_with(preferred, s)
+        options = list(candidates(s))
         here = self._session.current.target
         staying = [c for c in options if c.target == here != preferred]
         choice = choose([*staying, *(c for c in options if c.target != here or not staying)], s)
@@ -198,7 +198,7 @@ class Mover:
         s = self._situation()
         if s.connected.known and s.wanted not in s.connected.models:
             return _proceed("not_connected", "the editor is not connected to it")
-        choice = choose(candidates(s), s)
+        choice = choose(candidates(s), s, every=True)
         if choice.candidate is None:
             return Decision(
                 action="proceed", reason=Reason(code="nothing_free", text="no target is free"), rejected=choice.rejected
@@ -213,11 +213,11 @@ class Mover:
 
     # -- how they are carried out --------------------------------------------------------------------------------
 
-    def _preferred(self, options: list[Candidate]) -> Target:
+    def _preferred(self, s: Situation) -> Target:
         """Give what a turn should open with: the user's choice; under a balancing strategy, where the session is."""
         if self._config.strategy == "priority":
             return self._wanted
-        return self._session.current.target if self._session.settled else options[0].target
+        return self._session.current.target if self._session.settled else next(candidates(s)).target
 
     def _passing(self, target: Target, no: No) -> bool:
         """Whether a reason is over so soon that the wait is tolerated.
@@ -252,8 +252,7 @@ class Mover:
             return _proceed("fixed", f"this request cannot be moved ({reason.text})")
         if self._turn.hops >= self._config.max_hops:
             return _proceed("max_hops", f"moved {self._turn.hops} times in this turn already ({reason.text})")
-        options = [c for c in candidates(s) if c.target != self._target]
-        choice = choose(options, s)
+        choice = choose((c for c in candidates(s) if c.target != self._target), s)
         own = check_here(self._target, s)
         mine = () if own is None else (reject(self._target, "current", own),)
         choice = replace(choice, rejected=(*mine, *choice.rejected))

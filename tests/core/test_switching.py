@@ -36,7 +36,7 @@ def test_a_refused_attempt_moves_to_the_same_model_elsewhere(world: World) -> No
     assert decision.arrival is not None
     assert decision.arrival.title == "Switched to beta/m1"
     assert decision.arrival.message == "alpha/m1: rate limit, free again in 10 min."
-    assert [r.code for r in decision.rejected][:2] == ["failed_in_turn", "not_needed"]
+    assert [r.code for r in decision.rejected] == ["failed_in_turn"]
 
 
 def test_every_switch_is_announced_once_with_from_to_why_and_until(world: World) -> None:

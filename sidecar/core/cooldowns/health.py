@@ -127,9 +127,7 @@ class Health:
 
     def resting(self, target: Target, config: Config) -> bool:
         """Whether a target has a cooldown that no answer has ended yet: one that runs, or one that awaits its probe."""
-        return any(
-            rest.open for place in _places(target, config) for rest in self._cooldowns.get(place, {}).values()
-        )
+        return any(rest.open for place in _places(target, config) for rest in self._cooldowns.get(place, {}).values())
 
     def next_free(self, targets: Iterable[Target], config: Config, now: float) -> tuple[Target, float] | None:
         """Give the first target to be free and when (epoch seconds, `now` when it is); None when none ever will."""

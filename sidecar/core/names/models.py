@@ -126,6 +126,7 @@ def _key(tail: str) -> str:
     return key
 
 
+@lru_cache(maxsize=8192)
 def _by_name(key: str) -> Tier | None:
     for pattern, tier in _CLASSES:
         if pattern.search(key):
