@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import os
 import sys
 from dataclasses import replace
@@ -35,6 +36,10 @@ def run(args: argparse.Namespace) -> int:
         return 1
     if args.quiet:
         os.chdir("/")  # a background process must not keep a directory from being unmounted
+    # All that is loaded now stays, so there is nothing to collect; once it answers the daemon switches this on again.
+    gc.disable()
+    # Plugins of pydantic could see every event; and looking for some takes a while.
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
     try:
         # Only now, because it is heavy and most second instances end above.
         from sidecar.daemon.main import serve  # noqa: PLC0415

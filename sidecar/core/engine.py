@@ -5,9 +5,10 @@ core: time comes in as `now`, what happened goes out as notices to be drained, a
 The rules of a switch stand in `switching.py`, what is shown in `picture.py`, what is saved in `memory.py`.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
-from sidecar.config.models import Config
+from sidecar.config.models import Config, ErrorPattern
 from sidecar.core.checks import metered, settings_of
 from sidecar.core.decisions import Decision, EventsReply, FailureInfo, HelloReply, Notice, Reason
 from sidecar.core.editor import SessionDeleted, SessionFailed, StepBegan, StepEnded, read
@@ -16,7 +17,6 @@ from sidecar.core.failure import Evidence, Failure, Kind, Scope
 from sidecar.core.lint import lint
 from sidecar.core.memory import Memory
 from sidecar.core.picture import picture
-from sidecar.core.refusals.classify import classify
 from sidecar.core.refusals.hints import learn_limits
 from sidecar.core.sessions import Session
 from sidecar.core.snapshot import Snapshot
@@ -308,6 +308,13 @@ class Engine:
     ) -> None:
         where = {} if source_event is None else _where(source_event)
         self._notices.append(Notice(event=event, at=at, source=source, reason=reason, kind=kind, until=until, **where))
+
+
+def classify(evidence: Evidence, at: float, patterns: Sequence[ErrorPattern]) -> Failure:
+    """See `refusals.classify`, whose tables are loaded when the first refusal needs them, or when there is time."""
+    from sidecar.core.refusals.classify import classify as decide  # noqa: PLC0415
+
+    return decide(evidence, at, patterns)
 
 
 EMPTY_ANSWER = Failure(

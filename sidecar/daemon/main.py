@@ -5,6 +5,7 @@ Wiring only. The lock is already held when this is loaded (`lifecycle.py`), so e
 
 import asyncio
 import gc
+import importlib
 import os
 import signal
 import time
@@ -60,9 +61,12 @@ async def serve(
         ):
             loop.add_signal_handler(number, act)
             stack.callback(loop.remove_signal_handler, number)
+        # The tables of refusals take as long to load as half of everything else, and nobody needs them yet.
+        await asyncio.to_thread(importlib.import_module, "sidecar.core.refusals.classify")
         # What start-up made stays: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        gc.enable()
         while not stopping.is_set():
             try:
                 await asyncio.wait_for(stopping.wait(), tick_s)
