@@ -25,6 +25,8 @@ GATHER_S: Final = 0.5
 RETRY_S: Final = (1.0, 60.0)
 PRUNE_S: Final = 600.0
 PATIENCE_S: Final = 2.0
+# What says that a record is at fault and not the file: it must cost no more than the records that came with it.
+_OURS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
 
 
 class History:
@@ -97,15 +99,20 @@ class History:
                 self._file.write(batch)
                 self._succeeded(len(batch))
             more = self._prune()
+        except _OURS as error:
+            return self._lose(batch, error)
         except (sqlite3.Error, OSError, UnusableError) as error:
             # What could not be written goes first again; a batch is written as a whole or not at all.
             self._queue.extendleft(reversed(batch))
             return self._failed(error)
-        except Exception as error:  # noqa: BLE001 - a fault of ours must cost no more than the records that show it
-            self.dropped += len(batch)
-            self._log.warning("usage records are lost", count=len(batch), why=f"{type(error).__name__}: {error}")
-            more = False
+        except Exception as error:  # noqa: BLE001 - see `_OURS`: nothing may end the thread
+            return self._lose(batch, error)
         return 0.0 if more or self._queue else None
+
+    def _lose(self, batch: list[Item], error: Exception) -> float:
+        self.dropped += len(batch)
+        self._log.warning("usage records are lost", count=len(batch), why=f"{type(error).__name__}: {error}")
+        return 0.0
 
     def _succeeded(self, count: int) -> None:
         self.written += count

@@ -27,8 +27,6 @@ _DAMAGED = frozenset(
         sqlite3.SQLITE_CORRUPT,
         sqlite3.SQLITE_NOTADB,
         sqlite3.SQLITE_SCHEMA,
-        sqlite3.SQLITE_MISMATCH,
-        sqlite3.SQLITE_CONSTRAINT,
         sqlite3.SQLITE_FORMAT,
     }
 )
@@ -67,6 +65,7 @@ class HistoryFile:
         Raises:
             UnusableError: what is there is damaged or of a newer version; it is in the way until it is set aside.
             sqlite3.Error, OSError: not now, for a reason that may pass: locked, a full disk, no permission.
+        sqlite3.IntegrityError, sqlite3.ProgrammingError, TypeError and so on: never; the items are at fault.
         """
         self._run(lambda tables: tables.write(items))
 
