@@ -26,6 +26,9 @@ INTERRUPTED, READER_GONE = 130, 141
 # name: (module under sidecar.commands, one line for the overview)
 COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("status", "show what is used, what is cooling down and until when"),
+    "usage": ("usage", "show requests, tokens, cost and times of a day, a week or a month"),
+    "history": ("history", "show switches and failures with their reasons"),
+    "why": ("why", "explain the last switch, or what was decided in a session"),
     "logs": ("logs", "show what happened, newest last"),
     "start": ("start", "start the daemon in the background"),
     "stop": ("stop", "stop the daemon"),

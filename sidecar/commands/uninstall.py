@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sidecar.commands.files import log_file, state_file
 from sidecar.commands.stop import stop
+from sidecar.daemon.places import history_file
 from sidecar.installation import Installation
 from sidecar.paths import Paths, from_environment
 
@@ -46,9 +47,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _purge(paths: Paths) -> None:
-    """Remove state, log and socket, with what is set aside, rotated and locked beside them, and what was cached."""
+    """Remove state, history, log and socket, with what is set aside, rotated and locked beside them, and the cache."""
     state, log = state_file(paths), log_file(paths)
-    for file, beside in ((state, ".damaged-*"), (log, ".[0-9]*"), (paths.socket, ""), (paths.lock, "")):
+    history = history_file(state)
+    kept = ((state, ".damaged-*"), (history, "[-.]*"), (log, ".[0-9]*"), (paths.socket, ""), (paths.lock, ""))
+    for file, beside in kept:
         for found in [file, *(file.parent.glob(file.name + beside) if beside else ())]:
             if found.exists():
                 found.unlink()

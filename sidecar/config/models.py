@@ -187,7 +187,12 @@ class Webhook(Strict):
     """Where to post what happened; Slack-compatible JSON (`{"text": …}` plus the event's fields)."""
 
     url: Annotated[str, Field(pattern=r"^https?://")]
-    events: list[Literal["switch", "back", "all_limited", "error"]] = ["switch", "back", "all_limited"]
+    events: list[Literal["switch", "back", "all_limited", "budget", "error"]] = [
+        "switch",
+        "back",
+        "all_limited",
+        "budget",
+    ]
 
 
 class LogSettings(Strict):

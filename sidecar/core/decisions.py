@@ -45,12 +45,13 @@ class Toast(Answer):
 
 
 class FailureInfo(Answer):
-    """The class a refused attempt was given."""
+    """The class a refused attempt was given; `rule` names what decided that."""
 
     kind: Kind
     scope: Scope
     retry_after_s: float | None
     why: str
+    rule: str = ""
 
 
 class Decision(Answer):
@@ -58,9 +59,9 @@ class Decision(Answer):
 
     `proceed`: send it (after an outcome: deliver what came). `switch`: use `target` instead. `wait`: wait `wait_s`
     seconds, then ask again. `refuse`: do not send it, nothing can answer. `until` is the epoch second at which the
-    reason ends. `toast` is to be shown now; `arrival` once the first token of `target` has arrived. With `pass_s` the
-    next attempt of the same turn at the same target may be sent within that many seconds without asking, and is told
-    afterwards (`passed`), unless something failed at its provider meanwhile.
+    reason ends, `origin` why `target` was a candidate. `toast` is to be shown now; `arrival` once the first token of
+    `target` has arrived. With `pass_s` the next attempt of the same turn at the same target may be sent within that
+    many seconds without asking, and is told afterwards (`passed`), unless something failed at its provider meanwhile.
     """
 
     action: Literal["proceed", "switch", "wait", "refuse"] = "proceed"
@@ -68,6 +69,7 @@ class Decision(Answer):
     wait_s: float | None = None
     until: float | None = None
     reason: Reason
+    origin: str | None = None
     failure: FailureInfo | None = None
     toast: Toast | None = None
     arrival: Toast | None = None
@@ -95,7 +97,7 @@ class EventsReply(Answer):
 class Notice(Answer):
     """Something that happened, for log, stream, history and webhooks."""
 
-    event: Literal["switch", "back", "failure", "all_limited", "cooldown", "wait", "control"]
+    event: Literal["switch", "back", "failure", "all_limited", "cooldown", "wait", "control", "budget"]
     at: float
     session: str = ""
     agent: str = ""

@@ -10,12 +10,15 @@ from typing import Any
 
 from sidecar.core.events import EditorEvent, TargetRef
 from sidecar.core.failure import Evidence
+from sidecar.core.records import Tokens
 from sidecar.core.target import Target
 
 _TEXT_LIMIT = 65_536
 # Of one step; anything larger is a broken report, and counts as nothing rather than poison a year of sums.
 _MOST_TOKENS = 10**11
 _MOST_USD = 10**5
+# The year 9000: what a calendar can still hold.
+_LATEST_MS = 2.2e14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,14 +32,20 @@ class StepBegan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepEnded:
-    """One assistant message was completed: what it used, and the evidence when it failed."""
+    """One assistant message was completed: what it used, and the evidence when it failed.
+
+    `tokens` is what counts against limits, `used` all of it; `completed` is an epoch second.
+    """
 
     message: str
     session: str
+    turn: str
     target: Target
     agent: str
     tokens: int
+    used: Tokens
     cost: float
+    completed: float | None = None
     failure: Evidence | None = None
     aborted: bool = False
 
@@ -86,21 +95,27 @@ def _step(info: dict[str, Any]) -> StepBegan | StepEnded | None:
     provider, model = _text(info.get("providerID")), _text(info.get("modelID"))
     if info.get("role", "assistant") != "assistant" or not (message and session and provider and model):
         return None
-    if not _dict(info.get("time")).get("completed"):
-        turn = _text(info.get("parentID")) or message
+    turn = _text(info.get("parentID")) or message
+    completed = _dict(info.get("time")).get("completed")
+    if not completed:
         return StepBegan(session=session, turn=turn, target=TargetRef(provider=provider, model=model))
     tokens = _dict(info.get("tokens"))
     cache = _dict(tokens.get("cache"))
+    amounts = (*map(tokens.get, ("input", "output", "reasoning")), *map(cache.get, ("read", "write")))
+    used = Tokens(*(int(_amount(amount)) for amount in amounts))
     error = _dict(info.get("error"))
     aborted = _aborted(error)
     return StepEnded(
         message=message,
         session=session,
+        turn=turn,
         target=Target(provider, model),
         agent=_text(info.get("agent")) or _text(info.get("mode")) or "build",
         # Cache reads are left out: providers do not count them against token limits.
-        tokens=int(sum(map(_amount, (*map(tokens.get, ("input", "output", "reasoning")), cache.get("write"))))),
+        tokens=used.input + used.output + used.reasoning + used.cache_write,
+        used=used,
         cost=float(_amount(info.get("cost"), _MOST_USD)),
+        completed=_amount(completed, _LATEST_MS) / 1000 or None,
         failure=_evidence(error, provider) if error and not aborted else None,
         aborted=aborted,
     )

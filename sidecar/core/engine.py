@@ -5,10 +5,12 @@ core: time comes in as `now`, what happened goes out as notices to be drained, a
 The rules of a switch stand in `switching.py`, what is shown in `picture.py`, what is saved in `memory.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from sidecar.config.models import Config, ErrorPattern
+from sidecar.core import records
+from sidecar.core.budget import Reached, guard_reached, reached
 from sidecar.core.checks import metered, settings_of
 from sidecar.core.decisions import Decision, EventsReply, FailureInfo, HelloReply, Notice, Reason
 from sidecar.core.editor import SessionDeleted, SessionFailed, StepBegan, StepEnded, read
@@ -17,6 +19,7 @@ from sidecar.core.failure import Evidence, Failure, Kind, Scope
 from sidecar.core.lint import lint
 from sidecar.core.memory import Memory
 from sidecar.core.picture import picture
+from sidecar.core.records import Record, StepUsed
 from sidecar.core.refusals.hints import learn_limits
 from sidecar.core.sessions import Session
 from sidecar.core.snapshot import Snapshot
@@ -40,6 +43,7 @@ class Engine:
         self._configs: dict[str, Config] = {"": config}
         self._memory = Memory()
         self._notices: list[Notice] = []
+        self._records: list[Record] = []
 
     def configure(self, config: Config, now: float, *, directory: str = "") -> tuple[str, ...]:
         """Take a new configuration for every directory ("") or one; gives warnings about names that match nothing.
@@ -91,39 +95,15 @@ class Engine:
             decision = mover.attempt()
         if event.at == "attempt" and event.attempt and decision.action == "proceed":
             self._memory.attempt(event.attempt, event.target.target, event.agent, now)
-        return decision
+            self._records.append(records.began(event, event.attempt, now))
+        return self._decided(event, decision, now)
 
     def outcome(self, event: Outcome, now: float) -> Decision:
         """Take how an attempt ended; decides what happens to the step when it failed.
 
         A report for an attempt that has already been reported changes nothing.
         """
-        at = now - min(event.age_s, OLDEST_REPORT_S)
-        target = event.target.target
-        memory = self._memory
-        memory.health.observe(now)
-        if event.ended == "aborted":
-            if memory.attempt_stopped(event.attempt):
-                memory.health.stopped(target, self.config(event.directory), at)
-            return Decision(reason=Reason(code="aborted", text="the user stopped it"))
-        if not memory.attempt_ended(event.attempt, target, event.agent, at):
-            return Decision(reason=Reason(code="known", text="already reported"))
-        memory.usage.learn(target, learn_limits(target.provider, event.headers, at), at)
-        memory.sessions.saw_attempt(event.session, target.provider)
-        if event.mobility == "handover":
-            memory.current = target
-        if event.ended == "ok":
-            return self._answered(event, at, now)
-        failure = self._classify(event, at)
-        if event.age_s:
-            # Its turn may be long over: nothing of it may touch the one that runs now.
-            self._failed(target, failure, event.directory, at, event)
-            return Decision(reason=Reason(code="late", text="reported too late to act on"), failure=_info(failure))
-        mover = self._mover(event, now)
-        if event.ended == "empty" and mover.may_continue():
-            return mover.again()
-        self._failed(target, failure, event.directory, at, event)
-        return mover.failed(failure).model_copy(update={"failure": _info(failure)})
+        return self._decided(event, self._outcome(event, now), now)
 
     def events(self, event: EditorEvents, now: float) -> EventsReply:
         """Take raw editor events: tokens and cost, and, from agents that report no attempts, requests and failures."""
@@ -179,6 +159,11 @@ class Engine:
         drained, self._notices = tuple(self._notices), []
         return drained
 
+    def drain_records(self) -> list[Record]:
+        """Give what is to be written down since the last call, oldest first."""
+        drained, self._records = self._records, []
+        return drained
+
     def snapshot(self, now: float) -> Snapshot:
         """Give what status shows."""
         return picture(self._memory, self._configs[""], now)
@@ -197,6 +182,44 @@ class Engine:
         loaded = Memory.load(data, now)
         loaded.fleet = self._memory.fleet
         self._memory = loaded
+
+    def _outcome(self, event: Outcome, now: float) -> Decision:
+        at = now - min(event.age_s, OLDEST_REPORT_S)
+        target = event.target.target
+        memory = self._memory
+        memory.health.observe(now)
+        if event.ended == "aborted":
+            if memory.attempt_stopped(event.attempt):
+                memory.health.stopped(target, self.config(event.directory), at)
+                self._records.append(records.ended(event, at))
+            return Decision(reason=Reason(code="aborted", text="the user stopped it"))
+        if not memory.attempt_ended(event.attempt, target, event.agent, at):
+            return Decision(reason=Reason(code="known", text="already reported"))
+        memory.usage.learn(target, learn_limits(target.provider, event.headers, at), at)
+        memory.sessions.saw_attempt(event.session, target.provider)
+        if event.mobility == "handover":
+            memory.current = target
+        if event.ended == "ok":
+            self._records.append(records.ended(event, at))
+            return self._answered(event, at, now)
+        failure = self._classify(event, at)
+        self._records.append(records.ended(event, at, failure))
+        if event.age_s:
+            # Its turn may be long over: nothing of it may touch the one that runs now.
+            self._failed(target, failure, event.directory, at, event)
+            return Decision(reason=Reason(code="late", text="reported too late to act on"), failure=_info(failure))
+        mover = self._mover(event, now)
+        if event.ended == "empty" and mover.may_continue():
+            return mover.again()
+        self._failed(target, failure, event.directory, at, event)
+        return mover.failed(failure).model_copy(update={"failure": _info(failure)})
+
+    def _decided(self, event: Route | Outcome, decision: Decision, now: float) -> Decision:
+        """Write a decision down where somebody may ask for its reason."""
+        record = records.decided(event, decision, now)
+        if record is not None:
+            self._records.append(record)
+        return decision
 
     def _mover(self, event: Route | Outcome, now: float, *, peek: bool = False) -> Mover:
         return Mover(self._memory, event, self.config(event.directory), now, self._notices.append, peek=peek)
@@ -256,7 +279,8 @@ class Engine:
         memory, directory = self._memory, batch.directory
         if not memory.message_is_new(step.message):
             return
-        if not self._reported(step.session, step.target.provider, batch):
+        counted, failure = not self._reported(step.session, step.target.provider, batch), None
+        if counted:
             memory.usage.attempt(step.target, step.agent, at)
             memory.current = step.target
             if step.failure is not None:
@@ -264,9 +288,12 @@ class Engine:
                 self._failed(step.target, failure, directory, at)
             elif not step.aborted:
                 memory.health.succeed(step.target, self.config(directory), at)
+        if counted or any(step.used) or step.cost:
+            self._records.append(_used(step, directory, at, failure, counted=counted))
         if step.tokens or step.cost:
             memory.usage.spend(step.target, step.agent, tokens=step.tokens, cost=step.cost, at=at)
             self._guard(memory.sessions.find(step.session), step, directory, at)
+            self._budgets(reached(step.target, memory, self.config(directory), at), directory, at)
 
     def _guard(self, session: Session | None, step: StepEnded, directory: str, at: float) -> None:
         """Count what a metered stand-in cost against the allowance for such switches."""
@@ -275,6 +302,16 @@ class Engine:
             return
         if metered(step.target, config, connected):
             self._memory.add_guarded(step.cost, at)
+            self._budgets(guard_reached(self._memory, config, at), directory, at)
+
+    def _budgets(self, used_up: Iterable[Reached], directory: str, at: float) -> None:
+        """Announce each budget that is used up once a day."""
+        for subject, text, until in used_up:
+            if self._memory.tells_budget(subject, at):
+                reason = Reason(code="budget", text=text)
+                self._notices.append(
+                    Notice(event="budget", at=at, directory=directory, source=subject, reason=reason, until=until)
+                )
 
     def _session_failed(self, failed: SessionFailed, batch: EditorEvents, at: float) -> None:
         """Take a session's error only where no attempt says more: from an agent whose requests we do not see."""
@@ -328,4 +365,29 @@ def _where(event: Outcome) -> dict[str, Any]:
 
 
 def _info(failure: Failure) -> FailureInfo:
-    return FailureInfo(kind=failure.kind, scope=failure.scope, retry_after_s=failure.retry_after_s, why=failure.why)
+    return FailureInfo(
+        kind=failure.kind,
+        scope=failure.scope,
+        retry_after_s=failure.retry_after_s,
+        why=failure.why,
+        rule=failure.rule,
+    )
+
+
+def _used(step: StepEnded, directory: str, at: float, failure: Failure | None, *, counted: bool) -> StepUsed:
+    return StepUsed(
+        step.message,
+        step.session,
+        step.turn,
+        step.agent,
+        directory,
+        step.target,
+        at,
+        step.completed,
+        step.used,
+        step.cost,
+        counted,
+        "failed" if step.failure is not None else "aborted" if step.aborted else "ok",
+        None if failure is None else failure.kind,
+        "" if failure is None else failure.rule,
+    )

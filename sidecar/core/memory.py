@@ -69,6 +69,7 @@ class Memory:
         self.waited_for: dict[Target, float] = {}
         self.permitted: dict[str, float] = {}
         self._guard: tuple[int, float] = (0, 0.0)
+        self._told_budgets: dict[str, int] = {}
         self._side_turns: dict[str, Turn] = {}
         self._counted = Once()
         self._ended = Once()
@@ -116,6 +117,14 @@ class Memory:
         """Give what today's switches to metered targets cost, in US dollars."""
         return self._guard[1] if self._guard[0] == int(now // DAY_S) else 0.0
 
+    def tells_budget(self, subject: str, at: float) -> bool:
+        """Whether a budget is told as used up for the first time today (days are UTC); notes it."""
+        day = int(at // DAY_S)
+        if self._told_budgets.get(subject) == day:
+            return False
+        self._told_budgets = {**{s: d for s, d in self._told_budgets.items() if d == day}, subject: day}
+        return True
+
     def permitted_today(self, now: float) -> frozenset[str]:
         """Give the providers the user permitted within the last day."""
         return frozenset(p for p, at in self.permitted.items() if abs(now - at) < DAY_S)
@@ -158,6 +167,7 @@ class Memory:
             "sessions": self.sessions.dump(),
             "permitted": dict(self.permitted),
             "guard": list(self._guard),
+            "budgets": dict(self._told_budgets),
             "turns": self.turns,
             "counted": self._counted.latest(),
             "attempts": self._ended.latest(),
@@ -201,6 +211,10 @@ class Memory:
         if len(guard) != 2:  # noqa: PLR2004 - a day and an amount
             raise ValueError("guard: not [day, US dollars]")
         made._guard = (int(_number(guard[0], "guard[0]")), _number(guard[1], "guard[1]"))
+        made._told_budgets = {
+            str(k): int(_number(v, f"budgets.{k}"))
+            for k, v in _checked(data.get("budgets", {}), dict, "budgets").items()
+        }
         made.turns = int(_number(data.get("turns", 0), "turns"))
         made._ended = Once(map(str, _checked(data.get("attempts", []), list, "attempts")))
         made._counted = Once(map(str, _checked(data.get("counted", []), list, "counted")))

@@ -276,6 +276,7 @@ class Mover:
             target=ref,
             until=until,
             reason=reason,
+            origin=to.origin.value,
             arrival=self._arrival(source, to.target, reason, until) if loud else None,
             rejected=choice.rejected,
         )
@@ -284,7 +285,7 @@ class Mover:
         """Send it all the same: a provider may be free earlier than it said, and only the user can decide to wait."""
         first = soonest(choice.rejected)
         if first is not None and self._resumes(first):
-            return self._resume(first, no)
+            return self._resume(first, no).model_copy(update={"rejected": choice.rejected})
         when = f"; soonest is {first.target} in {span((first.until or 0) - self._now)}" if first is not None else ""
         ask = self._ask(choice)
         reason = Reason(code="nothing_free", text=f"{no.text}; no other target is free{when}{ask}")

@@ -25,7 +25,7 @@ from sidecar.redact import redact, redact_value
 NAME = "sidecar"
 # Libraries whose warnings belong into our log; watchfiles reports every change as INFO.
 _LIBRARIES = ("asyncio", "aiohttp", "watchfiles")
-_LEVELS = {"failure": "warning", "all_limited": "warning"}
+_LEVELS = {"failure": "warning", "all_limited": "warning", "budget": "warning"}
 _FIRST = ("time", "level", "event")
 
 Logger = structlog.stdlib.BoundLogger

@@ -19,9 +19,11 @@ from sidecar import __version__
 from sidecar.config.load import VARIABLE
 from sidecar.config.models import Config
 from sidecar.daemon.configs import Configs
+from sidecar.daemon.history import History
 from sidecar.daemon.lifecycle import BACKLOG, Place
 from sidecar.daemon.log import Log
-from sidecar.daemon.places import log_file, state_file
+from sidecar.daemon.metrics import Facts, Metrics
+from sidecar.daemon.places import history_file, log_file, state_file
 from sidecar.daemon.push import Broadcaster
 from sidecar.daemon.server import Server
 from sidecar.daemon.service import Service
@@ -91,22 +93,27 @@ class Daemon:
         self._hooks = Webhooks(self._post, self.log)
         self._watcher = Watcher(lambda: configs.files, self.reload)
         self._watching: asyncio.Task[None] | None = None
+        state = state_file(paths, configs.user.state_file, env)
+        self.history = History(history_file(state), self.log, clock=clock)
+        self._metrics = Metrics()
         self.service = Service(
             configs,
-            state_file(paths, configs.user.state_file, env),
+            state,
             self.log,
             clock=clock,
-            listeners=(self._log.notice, self._push.notice, self._hooks.notice),
+            listeners=(self._log.notice, self._push.notice, self._hooks.notice, self.history.put, self._metrics.notice),
+            writers=(self.history.put, self._metrics.record),
             toast=self._push.toast,
             applied=self._applied,
             opened=self._watcher.refresh,
         )
-        self.service.other_problems = lambda: () if self._log.problem is None else (self._log.problem,)
-        server = Server(self.service, self._push, os.geteuid())
+        self.service.other_problems = lambda: tuple(filter(None, (self._log.problem, self.history.problem)))
+        server = Server(self.service, self._push, os.geteuid(), self.metrics)
         self._runner = web.AppRunner(server.app, access_log=None, handle_signals=False, shutdown_timeout=GRACE_S)
 
     async def open(self) -> None:
         """Begin to answer and to watch."""
+        self.history.start()
         self._hooks.configure(self.service.configs.user.webhooks)
         await self._runner.setup()
         await web.SockSite(self._runner, self._place.listener, backlog=BACKLOG).start()
@@ -121,6 +128,20 @@ class Daemon:
             self.service.reload(force=force)
         except Exception:
             self.log.exception("reloading failed")
+
+    def metrics(self) -> str:
+        """Give what Prometheus asks for."""
+        store, history = self.service.store, self.history
+        facts = Facts(
+            version=__version__,
+            started=self.service.started,
+            saves=store.writes,
+            save_s=store.save_s,
+            history_queue=len(history),
+            history_written=history.written,
+            history_dropped=history.dropped,
+        )
+        return self._metrics.render(self.service.snapshot(), facts)
 
     def tick(self) -> bool:
         """Look after what nobody reports; False when the socket was deleted or belongs to another daemon now."""
@@ -141,6 +162,7 @@ class Daemon:
         await self._post.close()
         # When another daemon took our place the file is its own: what was acknowledged is saved, no more is written.
         await self.service.store.close(flush=self._place.ours())
+        await self.history.close()
         self.log.info("stopped", pid=os.getpid())
         self._log.close()
 

@@ -16,6 +16,7 @@ _HEADLINES = {
     "cooldown": "cooling down",
     "wait": "waiting",
     "control": "by hand",
+    "budget": "budget used up",
 }
 
 

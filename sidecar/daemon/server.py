@@ -15,6 +15,7 @@ from sidecar.core.decisions import Answer
 from sidecar.core.engine import Verb
 from sidecar.core.events import EditorEvents, Event, Hello, Outcome, Route, TargetCommand
 from sidecar.daemon.gate import BODY_LIMIT, RefusalError, make_gate, refuse_unknown
+from sidecar.daemon.metrics import CONTENT_TYPE
 from sidecar.daemon.push import Broadcaster, Subscriber, TooManyError
 from sidecar.daemon.schemas import protocol_schemas
 from sidecar.daemon.service import Service
@@ -53,20 +54,21 @@ POSTS: tuple[Post[Any], ...] = (
     Post("/v1/targets/clear", TargetCommand, _control("clear")),
     Post("/v1/targets/allow", TargetCommand, _control("allow")),
 )
-GETS = ("/v1/status", "/v1/stream", "/v1/schema", "/v1/health")
+GETS = ("/v1/status", "/v1/stream", "/v1/schema", "/v1/health", "/metrics")
 ROUTES: dict[str, tuple[str, ...]] = {**{post.path: ("POST",) for post in POSTS}, **dict.fromkeys(GETS, ("GET",))}
 
 
 class Server:
     """The aiohttp application of one service."""
 
-    def __init__(self, service: Service, push: Broadcaster, uid: int) -> None:
-        self._service, self._push = service, push
+    def __init__(self, service: Service, push: Broadcaster, uid: int, metrics: Callable[[], str] = str) -> None:
+        self._service, self._push, self._write_metrics = service, push, metrics
         gate: Any = make_gate(uid, service.log)
         self.app = web.Application(middlewares=[gate], client_max_size=BODY_LIMIT)
         for post in POSTS:
             self.app.router.add_route("POST", post.path, self._taking(post))
-        for path, handler in zip(GETS, (self._status, self._stream, self._schema, self._health), strict=True):
+        getting = (self._status, self._stream, self._schema, self._health, self._metrics)
+        for path, handler in zip(GETS, getting, strict=True):
             self.app.router.add_route("GET", path, handler)
         self.app.router.add_route("*", "/{rest:.*}", self._unknown)
 
@@ -101,6 +103,9 @@ class Server:
 
     async def _schema(self, _request: web.Request) -> web.Response:
         return web.json_response(protocol_schemas())
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(body=self._write_metrics().encode(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         """Send notices and toasts as server-sent events until the asker or the daemon goes."""

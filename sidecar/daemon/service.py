@@ -15,6 +15,7 @@ from sidecar.config.models import Config
 from sidecar.core.decisions import Answer, Decision, EventsReply, HelloReply, Notice, Toast
 from sidecar.core.engine import Engine, Verb
 from sidecar.core.events import PROTOCOL, EditorEvents, Hello, Outcome, Route, TargetCommand
+from sidecar.core.records import Record
 from sidecar.core.snapshot import Snapshot
 from sidecar.daemon.configs import Change, Configs
 from sidecar.daemon.log import Logger
@@ -53,8 +54,9 @@ class Done(Answer):
 class Service:
     """One async method per route.
 
-    `clock` gives epoch seconds. `listeners` hear every notice, `toast` what people at the editors should see; `applied`
-    is told of a new configuration of the user's, `opened` that there may be new files to watch.
+    `clock` gives epoch seconds. `listeners` hear every notice, `writers` every record, `toast` what people at the
+    editors should see; `applied` is told of a new configuration of the user's, `opened` that there may be new files to
+    watch.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Service:
         *,
         clock: Callable[[], float],
         listeners: Sequence[Callable[[Notice], None]] = (),
+        writers: Sequence[Callable[[Record], None]] = (),
         toast: Callable[[Toast, str], None] = lambda _toast, _directory: None,
         applied: Callable[[Config], None] = lambda _config: None,
         opened: Callable[[], None] = lambda: None,
@@ -75,6 +78,7 @@ class Service:
         self.configs = configs
         self.log = log
         self.other_problems: Callable[[], tuple[str, ...]] = tuple
+        self._writers = writers
         self._listeners, self._toast, self._applied, self._opened = listeners, toast, applied, opened
         self._said: dict[str, tuple[str, ...]] = {}
         self.engine = self._new_engine()
@@ -229,3 +233,6 @@ class Service:
         for notice in self.engine.drain():
             for listener in self._listeners:
                 listener(notice)
+        for record in self.engine.drain_records():
+            for write in self._writers:
+                write(record)

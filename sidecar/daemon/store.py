@@ -77,6 +77,8 @@ class Store:
         self.path = Path(os.path.realpath(path))
         self.problem: str | None = None
         self.writes = 0
+        self.save_s = 0.0
+        """Seconds the writes took altogether."""
         self._dump, self._log, self._lost, self._utcnow = dump, log, lost, utcnow
         self._disk = disk or Disk()
         self._lazy_s, self._retry_s, self._patience_s = lazy_s, retry_s, patience_s
@@ -214,6 +216,7 @@ class Store:
         self._began = time.monotonic()
         try:
             self._replace(document)
+            self.save_s += time.monotonic() - self._began
         finally:
             self._began = math.inf
 

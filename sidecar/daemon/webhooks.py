@@ -73,17 +73,21 @@ class Webhooks:
         self._receivers: list[_Receiver] = []
 
     def configure(self, hooks: Sequence[Webhook]) -> None:
-        """Take the receivers of a (new) configuration; what waits for one that stays is still sent."""
-        wanted = {hook.url: hook for hook in hooks}
+        """Take the receivers of a (new) configuration; what waits for one that stays is still sent.
+
+        A URL that is there more than once is one receiver of everything asked for it, and hears of each event once.
+        """
+        wanted: dict[str, set[str]] = {}
+        for hook in hooks:
+            wanted.setdefault(hook.url, set()).update(hook.events)
         for receiver in self._receivers:
-            if receiver.hook.url not in wanted:
+            if receiver.url not in wanted:
                 receiver.worker.cancel()
-        stay = {receiver.hook.url: receiver for receiver in self._receivers if receiver.hook.url in wanted}
-        for url, hook in wanted.items():
-            if url in stay:
-                stay[url].hook = hook
-            else:
-                stay[url] = _Receiver(hook, self)
+        stay = {receiver.url: receiver for receiver in self._receivers if receiver.url in wanted}
+        for url, events in wanted.items():
+            if url not in stay:
+                stay[url] = _Receiver(url, self)
+            stay[url].events = frozenset(events)
         self._receivers = list(stay.values())
 
     def notice(self, notice: Notice) -> None:
@@ -91,7 +95,7 @@ class Webhooks:
         name = _EVENT_NAMES.get(notice.event, notice.event)
         body: bytes | None = None
         for receiver in self._receivers:
-            if name in receiver.hook.events:
+            if name in receiver.events:
                 body = body or _body(notice, name)
                 receiver.offer(body)
 
@@ -135,8 +139,9 @@ class Webhooks:
 class _Receiver:
     """One URL with its queue and the task that empties it."""
 
-    def __init__(self, hook: Webhook, owner: Webhooks) -> None:
-        self.hook = hook
+    def __init__(self, url: str, owner: Webhooks) -> None:
+        self.url = url
+        self.events: frozenset[str] = frozenset()
         self.queue: asyncio.Queue[bytes] = asyncio.Queue(QUEUE)
         self._owner = owner
         self._failing = False
@@ -152,7 +157,7 @@ class _Receiver:
     async def _work(self) -> None:
         while True:
             body = await self.queue.get()
-            why = await self._owner.deliver(self.hook.url, body)
+            why = await self._owner.deliver(self.url, body)
             self.queue.task_done()
             if why is None:
                 self._failing = False
@@ -161,14 +166,14 @@ class _Receiver:
 
     def _note(self, why: str) -> None:
         if not self._failing:
-            self._owner.failed(self.hook.url, why)
+            self._owner.failed(self.url, why)
         self._failing = True
 
 
 def _body(notice: Notice, name: str) -> bytes:
     return json.dumps(
         {
-            "text": redact(sentence(notice)),
+            "text": _for_slack(redact(sentence(notice))),
             "event": name,
             "source": notice.source,
             "target": notice.target,
@@ -178,3 +183,8 @@ def _body(notice: Notice, name: str) -> bytes:
             "at": iso(notice.at),
         }
     ).encode()
+
+
+def _for_slack(text: str) -> str:
+    """Write text as Slack wants it, where a name in angle brackets would call everybody in the channel."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -40,10 +40,12 @@ def test_the_walk_through_runs_and_answers_as_shown(home: Home) -> None:
     )
     answers = done.stdout.split("@@@\n")[: len(STEPS)]
     shown = [text for _, _, text in STEPS]
-    assert len([text for text in shown if text]) == 8
+    assert len([text for text in shown if text]) == 9
     for (commands, form, text), answer in zip(STEPS, answers, strict=True):
         if form == "json":
             assert lasting(json.loads(answer)) == lasting(json.loads(text)), commands
+        elif form == "text" and "data: " not in text:
+            assert answer.strip() == text.strip(), commands
         elif form == "text":
             events = [json.loads(part.splitlines()[0])["event"] for part in answer.split("data: ")[1:]]
             assert events == [json.loads(part.splitlines()[0])["event"] for part in text.split("data: ")[1:]]

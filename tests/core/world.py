@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import count
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from sidecar.config.models import Config
 from sidecar.core.decisions import Decision, Notice
@@ -20,8 +20,10 @@ from sidecar.core.events import (
     TargetRef,
     Wire,
 )
+from sidecar.core.records import Record
 from sidecar.core.target import Target
 
+D = TypeVar("D")
 START = 1_800_000_000.0
 RATE_LIMITED: dict[str, Any] = {"status": 429, "body": '{"error":{"message":"Rate limit reached"}}'}
 
@@ -46,6 +48,7 @@ class World:
         self.now = START
         self.engine = Engine(Config.model_validate(config or {}), version="test")
         self.said: list[Notice] = []
+        self.wrote: list[Record] = []
         self._ids = count(1)
         if providers:
             self.hello(*providers)
@@ -124,7 +127,7 @@ class World:
     def events(self, *events: tuple[str, dict[str, Any]]) -> None:
         batch = EditorEvents(events=[EditorEvent(type=t, properties=p) for t, p in events])
         self.engine.events(batch, self.now)
-        self.said += self.engine.drain()
+        self._drained(None)
 
     def restart(self) -> None:
         """Save, start a new engine, load: what a restart of the daemon does."""
@@ -135,8 +138,9 @@ class World:
     def heard(self, what: str) -> list[Notice]:
         return [n for n in self.said if n.event == what]
 
-    def _drained(self, decision: Decision) -> Decision:
+    def _drained(self, decision: D) -> D:
         self.said += self.engine.drain()
+        self.wrote += self.engine.drain_records()
         return decision
 
 

@@ -110,7 +110,12 @@ async def test_keys_do_not_leave_the_house(made: Callable[..., World]) -> None:
 @pytest.mark.parametrize(
     ("wanted", "events", "arrive"),
     [
-        (None, ["switch", "back", "all_limited", "failure", "cooldown", "control"], ["switch", "back", "all_limited"]),
+        (
+            None,
+            ["switch", "back", "all_limited", "failure", "cooldown", "control", "budget"],
+            ["switch", "back", "all_limited", "budget"],
+        ),
+        (["budget"], ["switch", "budget"], ["budget"]),
         (["error"], ["switch", "failure"], ["error"]),
         ([], ["switch"], []),
     ],
@@ -124,6 +129,30 @@ async def test_each_receiver_gets_what_it_asked_for(
         world.hooks.notice(notice(event))
     await world.idle()
     assert [body["event"] for _, body in world.receiver.posts] == arrive
+
+
+async def test_one_url_twice_hears_of_everything_asked_for_and_of_each_event_once(made: Callable[..., World]) -> None:
+    world = made()
+    world.hooks.configure([Webhook(url=URL, events=["switch", "error"]), Webhook(url=URL, events=["switch", "budget"])])
+    for event in ("switch", "failure", "back", "budget"):
+        world.hooks.notice(notice(event))
+    await world.idle()
+    assert [body["event"] for _, body in world.receiver.posts] == ["switch", "error", "budget"]
+    world.hooks.configure([Webhook(url=URL, events=["back"]), Webhook(url=URL, events=[])])
+    for event in ("switch", "back"):
+        world.hooks.notice(notice(event))
+    await world.idle()
+    assert [body["event"] for _, body in world.receiver.posts[3:]] == ["back"]
+
+
+async def test_a_name_in_the_text_calls_nobody_in_a_chat(made: Callable[..., World]) -> None:
+    world = made()
+    world.configure()
+    world.hooks.notice(notice(text="<!channel> & co"))
+    await world.idle()
+    ((_, body),) = world.receiver.posts
+    assert "&lt;!channel&gt; &amp; co" in body["text"]
+    assert body["reason"] == "<!channel> & co"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,172 @@
+"""Writes the usage history, never in the way of a decision: a bounded queue, and one thread that empties it.
+
+`put` is all that the event loop does. What the database refuses stays queued and is tried again; what does not fit into
+the queue is lost and counted. Which rows come of a record is `history_tables.py`, the file's own troubles are
+`history_file.py`.
+"""
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import tzinfo
+from pathlib import Path
+from typing import Final
+
+from sidecar.daemon.history_file import HistoryFile, UnusableError
+from sidecar.daemon.history_tables import Item
+from sidecar.daemon.store import Log
+
+QUEUE: Final = 20_000
+BATCH: Final = 500
+GATHER_S: Final = 0.5
+RETRY_S: Final = (1.0, 60.0)
+PRUNE_S: Final = 600.0
+PATIENCE_S: Final = 2.0
+# What says that a record is at fault and not the file: it must cost no more than the records that came with it.
+_OURS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
+
+
+class History:
+    """The history in the database at `path`; `clock` gives epoch seconds, `zone` is where its days are (None: here)."""
+
+    def __init__(
+        self,
+        path: Path,
+        log: Log,
+        *,
+        clock: Callable[[], float],
+        zone: tzinfo | None = None,
+        file: HistoryFile | None = None,
+        gather_s: float = GATHER_S,
+        retry_s: tuple[float, float] = RETRY_S,
+        queue: int = QUEUE,
+    ) -> None:
+        self.path = path
+        self.problem: str | None = None
+        self.dropped = 0
+        self.written = 0
+        self._log, self._clock = log, clock
+        self._file = file or HistoryFile(path, zone=zone)
+        self._gather_s, self._retry_s, self._most = gather_s, retry_s, queue
+        self._queue: deque[Item] = deque()
+        self._wake = threading.Event()
+        self._asleep = False
+        self._stopping = threading.Event()
+        self._failures = 0
+        self._prune_at = 0.0  # monotonic seconds
+        self._thread: threading.Thread | None = None
+
+    def __len__(self) -> int:
+        """Give how many records wait to be written."""
+        return len(self._queue)
+
+    def put(self, item: Item) -> None:
+        """Have something written down; lost when too much waits already. Costs no I/O and never raises."""
+        if len(self._queue) >= self._most:
+            self.dropped += 1
+            return
+        self._queue.append(item)
+        if self._asleep:
+            self._asleep = False
+            self._wake.set()
+
+    def start(self) -> None:
+        """Begin to write."""
+        # A daemon thread, because a disk that hangs must not keep the process from ending.
+        self._thread = threading.Thread(target=self._run, name="history", daemon=True)
+        self._thread.start()
+
+    async def close(self, patience_s: float = PATIENCE_S) -> None:
+        """Write what waits, if that is done within `patience_s` seconds, and stop."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join, patience_s)
+        if self._queue:
+            self._log.warning("usage history is not complete", lost=len(self._queue), why=self.problem)
+
+    def work(self) -> float | None:
+        """Write a batch and delete a little of what is old; gives the seconds until there is more to do, if any.
+
+        Never raises. For the thread alone, or for tests without one.
+        """
+        batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH))]
+        try:
+            if batch:
+                self._file.write(batch)
+                self._succeeded(len(batch))
+            more = self._prune()
+        except _OURS as error:
+            return self._lose(batch, error)
+        except (sqlite3.Error, OSError, UnusableError) as error:
+            # What could not be written goes first again; a batch is written as a whole or not at all.
+            self._queue.extendleft(reversed(batch))
+            return self._failed(error)
+        except Exception as error:  # noqa: BLE001 - see `_OURS`: nothing may end the thread
+            return self._lose(batch, error)
+        return 0.0 if more or self._queue else None
+
+    def _lose(self, batch: list[Item], error: Exception) -> float:
+        self.dropped += len(batch)
+        self._log.warning("usage records are lost", count=len(batch), why=f"{type(error).__name__}: {error}")
+        return 0.0
+
+    def _succeeded(self, count: int) -> None:
+        self.written += count
+        if self.problem is not None:
+            self._log.info("usage history is written again", file=str(self.path), failed_writes=self._failures)
+        self.problem, self._failures = None, 0
+
+    def _failed(self, error: Exception) -> float:
+        """Do what can be done about it; gives the seconds to wait before the next try."""
+        self._failures += 1
+        aside: Path | None = None
+        why = str(error)
+        if isinstance(error, UnusableError):
+            try:
+                aside = self._file.set_aside(error.kind)
+            except OSError as trouble:
+                why = f"{why}, and it cannot be moved: {trouble.strerror}"
+        if self.problem is None:
+            kept = {} if aside is None else {"kept_as": aside.name}
+            self._log.warning(
+                "usage history cannot be used, reports suffer and nothing else", file=str(self.path), why=why, **kept
+            )
+        self.problem = f"usage history is not written: {why}"
+        if aside is not None and self._failures == 1:
+            return 0.0
+        first, longest = self._retry_s
+        return min(first * 2.0 ** min(self._failures - 1, 30), longest)
+
+    def _prune(self) -> bool:
+        """Delete a slice of what is old where it is time to; True when more of it waits."""
+        if time.monotonic() < self._prune_at:
+            return False
+        if self._file.prune(self._clock()):
+            self._prune_at = time.monotonic() + PRUNE_S
+            return False
+        return True
+
+    def _run(self) -> None:
+        pause: float | None = None
+        while not self._stopping.is_set():
+            if pause is None:
+                self._sleep()
+            # Whatever comes within a moment shares a transaction.
+            self._stopping.wait(max(pause or 0.0, self._gather_s))
+            pause = self.work()
+        self.work()
+        while self._queue and self.problem is None:
+            self.work()
+        self._file.close()
+
+    def _sleep(self) -> None:
+        self._wake.clear()
+        self._asleep = True
+        # What was put before `_asleep` was seen is in the queue by now; what comes after it wakes.
+        if not self._queue and not self._stopping.is_set():
+            self._wake.wait()
+        self._asleep = False
