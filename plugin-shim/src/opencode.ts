@@ -11,6 +11,7 @@ import { within, type Clock } from "./clock.ts"
 import type { Access, Editor, Message } from "./editor.ts"
 import {
   PROTOCOL,
+  same,
   type Hello,
   type ModelInfo,
   type ProviderInfo,
@@ -171,7 +172,9 @@ export class OpenCode implements Editor {
     this.#rewriting.set(message.id, message)
     try {
       const stored = await this.#call(() => this.#client.session.prompt({ path: { id: message.sessionID }, body }))
-      return stored !== undefined && !this.#rewriting.has(message.id)
+      const now = (stored?.info as { model?: ModelRef } | undefined)?.model
+      const wanted = message["model"] as ModelRef
+      return stored !== undefined && !this.#rewriting.has(message.id) && (!now || same(targetOf(now), targetOf(wanted)))
     } finally {
       this.#rewriting.delete(message.id)
     }
@@ -183,8 +186,8 @@ export class OpenCode implements Editor {
     if (!wanted) return false
     this.#rewriting.delete(output.message.id)
     Object.assign(output.message, wanted)
-    // Whatever other plugins add to a new message is in this one already.
     output.parts.length = 0
+    close(output.message, output.parts)
     return true
   }
 
@@ -239,6 +242,17 @@ export class OpenCode implements Editor {
     )
     return answer?.data ?? undefined
   }
+}
+
+/**
+ * Leaves nothing to plugins whose `chat.message` comes after ours: whatever they do to a new message, they have done to
+ * this one. Done again, a part they add would be there twice, and a model they choose would undo the redirection.
+ */
+function close(message: object, parts: unknown[]): void {
+  const { model } = message as { model?: unknown }
+  Object.defineProperty(message, "model", { enumerable: true, get: () => model, set: () => undefined })
+  for (const name of ["push", "unshift"]) Object.defineProperty(parts, name, { value: () => 0 })
+  Object.defineProperty(parts, "splice", { value: () => [] })
 }
 
 /** Gives the key OpenCode uses for a provider; its options count before its login. */

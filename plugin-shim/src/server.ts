@@ -8,6 +8,7 @@
 
 import type { Hooks, Plugin, PluginInput } from "@opencode-ai/plugin"
 import { carrier } from "./attempt.ts"
+import { Bypasses } from "./bypass.ts"
 import { realClock } from "./clock.ts"
 import { Sessions } from "./context.ts"
 import { socketPath, startCommand, UnixTransport } from "./daemon.ts"
@@ -16,7 +17,7 @@ import { remember, report, sessionOf } from "./events.ts"
 import { TAG, Wrapping } from "./fetch.ts"
 import { Handovers } from "./handover.ts"
 import { modelOf, OpenCode, targetOf, type ModelRef } from "./opencode.ts"
-import { same, type HelloReply } from "./protocol.ts"
+import { same, type HelloReply, type Toast } from "./protocol.ts"
 import { Sidecar } from "./sidecar.ts"
 
 const COMMAND = "rate_limit_status"
@@ -31,6 +32,7 @@ const server: Plugin = async (input: PluginInput, options?: Record<string, unkno
   const sessions = new Sessions()
   const handovers = new Handovers(editor, clock)
   const wrapping = new Wrapping(directory)
+  const bypasses = new Bypasses()
   const sidecar = new Sidecar({
     transport: new UnixTransport(socketPath(process.env), startCommand(options?.["command"], process.env)),
     clock,
@@ -75,6 +77,8 @@ const server: Plugin = async (input: PluginInput, options?: Record<string, unkno
         remember(event, sessions)
         const told = report(event)
         if (told) sidecar.event(told)
+        const past = bypasses.heard(event, sessionOf(event), (tag) => wrapping.missed(tag))
+        if (past) editor.toast(outOfReach(past))
         if (event.type === "session.idle") handovers.rest(sessions.at(sessionOf(event) ?? ""))
       }),
 
@@ -110,18 +114,22 @@ const server: Plugin = async (input: PluginInput, options?: Record<string, unkno
       }),
 
     "chat.headers": (request, output) =>
-      safe("chat.headers", () => {
+      safe("chat.headers", async () => {
+        const provider = request.model.providerID
         // Bedrock signs all headers; a request whose tag is taken off would be refused.
-        if (request.model.api.npm.includes("amazon-bedrock")) return
+        if (request.model.api.npm.includes("amazon-bedrock") || bypasses.has(provider)) return
+        await wrapping.hold(clock)
         const message = request.message as unknown as Message & { model: ModelRef }
         const { variant } = message.model
         const target = targetOf({
-          providerID: request.model.providerID,
+          providerID: provider,
           modelID: request.model.id,
           ...(variant && { variant }),
         })
         const tagged = { session: request.sessionID, agent: request.agent, target, message }
-        output.headers[TAG] = wrapping.tag(carrier(tagged, services), clock.now())
+        const tag = (output.headers[TAG] = wrapping.tag(carrier(tagged, services), clock.now()))
+        // The request for a title runs beside the turn, and the events do not tell of it.
+        if (request.agent !== "title") bypasses.tagged(request.sessionID, provider, tag)
       }),
 
     "command.execute.before": async (command) => {
@@ -146,6 +154,14 @@ const server: Plugin = async (input: PluginInput, options?: Record<string, unkno
 
   return hooks
 }
+
+const outOfReach = (provider: string): Toast => ({
+  title: `Requests to ${provider} are out of reach`,
+  message:
+    "Another plugin sends them with a fetch it took before the sidecar was loaded: they are counted, but a limit is only " +
+    "noticed when a turn has failed. List the sidecar's plugin before that one.",
+  variant: "warning",
+})
 
 const isImage = (part: object): boolean => "mime" in part && String(part.mime).startsWith("image/")
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import sidecar
 from sidecar.client import DaemonAnswerError, DaemonUnavailableError, call
+from sidecar.commands import doctor_live
 from sidecar.commands.files import state_file
 from sidecar.commands.install import command_on_path
 from sidecar.config.load import VARIABLE, load
@@ -27,6 +28,7 @@ from sidecar.paths import Paths, from_environment
 HELP = "Look at everything that can be wrong and say how to put it right; exit code 1 if there is a problem."
 EXAMPLE = """
   rate-limit-sidecar doctor
+  rate-limit-sidecar doctor --live    # does a switch with the installed OpenCode
 """
 
 _SIGNS = {"ok": "✓", "note": "·", "problem": "✗"}
@@ -44,12 +46,15 @@ class Finding:
 Findings = Iterator[Finding]
 
 
-def configure(_parser: argparse.ArgumentParser) -> None:
-    """Declare no arguments."""
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    doctor_live.configure(parser)
 
 
-def run(_args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Look and print; what was found wrong comes with its fix."""
+    if args.live:
+        return doctor_live.run(args)
     paths = from_environment()
     problems = 0
     for check in CHECKS:
