@@ -27,7 +27,7 @@ class OpenCodeMissingError(Exception):
     """There is no OpenCode and it could not be installed; the message says why and what to do."""
 
 
-def tested_versions(env: Mapping[str, str] = os.environ) -> frozenset[str]:
+def known_good(env: Mapping[str, str] = os.environ) -> frozenset[str]:
     """Give the versions that need no self-test."""
     named = env.get(TESTED_VARIABLE)
     return frozenset({TESTED_VERSION} if named is None else filter(None, named.split(",")))

@@ -93,6 +93,7 @@ export class OpenCode implements Editor {
   /** Messages we are storing again, by id, as they shall be. */
   readonly #rewriting = new Map<string, Record<string, unknown>>()
   #closed = false
+  #version = ""
   toasts = true
 
   constructor(input: Pick<PluginInput, "client" | "directory">, clock: Clock) {
@@ -102,7 +103,8 @@ export class OpenCode implements Editor {
   }
 
   async describe(): Promise<Hello> {
-    const [found, version] = await Promise.all([this.#call(() => this.#client.config.providers()), this.#version()])
+    const [found, version] = await Promise.all([this.#call(() => this.#client.config.providers()), this.#ask()])
+    this.#version = version
     if (!found) throw new Error("OpenCode does not say which providers are connected")
     this.#catalogue = new Map(found.providers.map((provider) => [provider.id, provider]))
     const overrides = process.env["RATE_LIMIT_PROVIDERS"]
@@ -111,6 +113,7 @@ export class OpenCode implements Editor {
       client: "opencode",
       client_version: version,
       shim_version: pkg.version,
+      executable: text(process.execPath),
       directory: this.#directory,
       ...(overrides && { overrides }),
       providers: found.providers.map((provider) => described(provider, found.default[provider.id])),
@@ -120,6 +123,10 @@ export class OpenCode implements Editor {
   /** No call from here on: OpenCode would start a new instance for it. */
   close(): void {
     this.#closed = true
+  }
+
+  get tested(): boolean {
+    return pkg.opencode.tested.includes(this.#version)
   }
 
   has(target: Target): boolean {
@@ -225,7 +232,7 @@ export class OpenCode implements Editor {
     return this.#catalogue.get(target.provider)?.models[target.model]
   }
 
-  async #version(): Promise<string> {
+  async #ask(): Promise<string> {
     type Raw = { _client?: { get(request: { url: string }): Promise<{ data?: unknown }> } }
     const { _client: raw } = this.#client as unknown as Raw
     const health = raw && (await this.#call(() => raw.get({ url: "/global/health" })))

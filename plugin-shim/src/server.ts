@@ -17,8 +17,9 @@ import { remember, report, sessionOf } from "./events.ts"
 import { TAG, Wrapping } from "./fetch.ts"
 import { Handovers } from "./handover.ts"
 import { modelOf, OpenCode, targetOf, type ModelRef } from "./opencode.ts"
-import { same, type HelloReply, type Toast } from "./protocol.ts"
+import { same, type Toast } from "./protocol.ts"
 import { Sidecar } from "./sidecar.ts"
+import { Welcome } from "./welcome.ts"
 
 const COMMAND = "rate_limit_status"
 const CLOSING_MS = 500
@@ -33,13 +34,14 @@ const server: Plugin = async (input: PluginInput, options?: Record<string, unkno
   const handovers = new Handovers(editor, clock)
   const wrapping = new Wrapping(directory)
   const bypasses = new Bypasses()
+  const welcome = new Welcome(editor)
   const sidecar = new Sidecar({
     transport: new UnixTransport(socketPath(process.env), startCommand(options?.["command"], process.env)),
     clock,
     directory,
     describe: () => editor.describe(),
     hears: {
-      greeted: (reply) => welcome(editor, reply),
+      greeted: (reply) => welcome.hear(reply),
       toast: (toast) => editor.toast(toast),
       away: (why) =>
         editor.toast({ title: "Rate-limit sidecar is away", message: `${why}. ${AWAY}`, variant: "warning" }),
@@ -75,7 +77,7 @@ const server: Plugin = async (input: PluginInput, options?: Record<string, unkno
       safe("event", async () => {
         const { event } = heard
         remember(event, sessions)
-        const told = report(event)
+        const told = report(event, sessions.at(sessionOf(event) ?? "").served)
         if (told) sidecar.event(told)
         const past = bypasses.heard(event, sessionOf(event), (tag) => wrapping.missed(tag))
         if (past) editor.toast(outOfReach(past))
@@ -90,6 +92,7 @@ const server: Plugin = async (input: PluginInput, options?: Record<string, unkno
         const first = session.fresh
         session.fresh = session.stopped = false
         const target = (session.chosen = targetOf(message.model))
+        await sidecar.renew()
         const decision = await sidecar.route({
           at: "message",
           session: session.id,
@@ -106,10 +109,12 @@ const server: Plugin = async (input: PluginInput, options?: Record<string, unkno
         const to = decision?.action === "switch" ? decision.target : undefined
         if (!to || !editor.has(to) || same(to, target)) return
         if (decision?.arrival) session.expect(to, decision.arrival)
-        session.moved(message.id, to, target)
-        // The TUI takes the model of a conversation's first message for the user's choice: that one keeps it, and the
-        // first request is handed over instead.
-        if (first && !session.parent && editor.wire(target) !== "unknown") return
+        if (sidecar.handover ?? editor.tested) {
+          session.moved(message.id, to, target)
+          // The TUI takes the model of a conversation's first message for the user's choice: that one keeps it, and the
+          // first request is handed over instead.
+          if (first && !session.parent && editor.wire(target) !== "unknown") return
+        }
         message.model = modelOf(to)
       }),
 
@@ -167,14 +172,5 @@ const isImage = (part: object): boolean => "mime" in part && String(part.mime).s
 
 /** A message no model gets to see. */
 const unsent = (parts: object[]): boolean => parts.every((part) => "ignored" in part && part.ignored === true)
-
-function welcome(editor: OpenCode, reply: HelloReply): void {
-  editor.toasts = reply.toasts ?? true
-  const warnings = reply.warnings ?? []
-  for (const warning of warnings) editor.log("warn", warning)
-  if (warnings.length > 0) {
-    editor.toast({ title: "Rate-limit configuration", message: warnings.join("\n"), variant: "warning" })
-  }
-}
 
 export default { id: "rate-limit-sidecar", server }

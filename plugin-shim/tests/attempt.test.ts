@@ -32,6 +32,8 @@ interface Script {
   signal?: AbortSignal
   headers?: Record<string, string>
   reporting?: () => void
+  /** What the daemon said of running turns. */
+  handover?: boolean
 }
 
 function setup(script: Script) {
@@ -53,6 +55,7 @@ function setup(script: Script) {
       outcome: async (outcome) => (outcomes.push(outcome), script.reporting?.(), script.outcomes?.shift()),
       report: (outcome) => void reports.push(outcome),
       patience: () => 60_000,
+      handover: script.handover,
     },
   }
   const tagged: Tagged = {

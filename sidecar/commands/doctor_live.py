@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         binary = args.opencode or on_this_machine()
         if binary is None:
-            return _failed(f"opencode is not on PATH; npm install -g opencode-ai@{TESTED_VERSION}, or say --opencode PATH")
+            return _failed(f"no opencode on PATH; say --opencode PATH, or npm install -g opencode-ai@{TESTED_VERSION}")
         plugin = shim_source() / "src" / "server.ts"
     except (OpenCodeMissingError, InstallError) as error:
         return _failed(str(error))
@@ -53,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
     result = Result(version, report.passed, time.time(), round(report.took_s, 2), report.why)
     Verified(from_environment().verified).record(result)
     verdict = "turns are moved while they run" if report.passed else "turns are moved only when they begin"
-    print(f"{'passed' if report.passed else 'failed'}, the turn took {report.took_s:.1f} s: with this version {verdict}")
+    ended = "passed" if report.passed else "failed"
+    print(f"{ended}; the turn took {report.took_s:.1f} s. With this version {verdict}")
     return 0 if report.passed else 1
 
 

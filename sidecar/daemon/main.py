@@ -22,11 +22,13 @@ from sidecar.daemon.lifecycle import BACKLOG, Place
 from sidecar.daemon.log import Log
 from sidecar.daemon.places import log_file, state_file
 from sidecar.daemon.push import Broadcaster
+from sidecar.daemon.selftests import SelfTests
 from sidecar.daemon.server import Server
 from sidecar.daemon.service import Service
 from sidecar.daemon.watch import Watcher
 from sidecar.daemon.webhooks import HttpPost, Webhooks
 from sidecar.paths import Paths
+from sidecar.verified import Verified
 
 TICK_S = 2.0
 # An answer under way gets this long when the daemon is told to stop.
@@ -86,6 +88,9 @@ class Daemon:
         self._post = HttpPost()
         self._hooks = Webhooks(self._post, self.log)
         self._watcher = Watcher(lambda: configs.files, self.reload)
+        self._self_tests = SelfTests(
+            Verified(paths.verified), self.log, env, clock=clock, enabled=lambda: configs.user.self_test
+        )
         self._watching: asyncio.Task[None] | None = None
         self.service = Service(
             configs,
@@ -96,6 +101,7 @@ class Daemon:
             toast=self._push.toast,
             applied=self._applied,
             opened=self._watcher.refresh,
+            judge=self._self_tests.judge,
         )
         self.service.other_problems = lambda: () if self._log.problem is None else (self._log.problem,)
         server = Server(self.service, self._push, os.geteuid())
@@ -133,6 +139,7 @@ class Daemon:
         await self._runner.cleanup()
         if self._watching is not None:
             await self._watching
+        await self._self_tests.close()
         await self._hooks.close()
         await self._post.close()
         # When another daemon took our place the file is its own: what was acknowledged is saved, no more is written.

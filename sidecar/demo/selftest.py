@@ -23,6 +23,7 @@ from sidecar.opencode_binary import TESTED_VARIABLE, version_of
 
 PROMPT = "This is the self-test of the rate-limit sidecar."
 ANSWER = "Answered by the second provider."
+MODEL = "lighthouse-1"
 _RUN_S = 60.0
 _COMMAND_S = 20.0
 
@@ -82,16 +83,13 @@ async def self_test(binary: Path, plugin: Path, version: str, *, timeout_s: floa
 
 def _set_up(home: Isolated, providers: ScriptedProviders, plugin: Path) -> None:
     entries = {
-        name: {
-            "options": {"baseURL": providers.base_url(name), "apiKey": "no-key-needed"},
-            "models": {"model": {}, "titles": {}},
-        }
-        for name in ("first", "second", "titles")
+        name: {"options": {"baseURL": providers.base_url(name), "apiKey": "no-key-needed"}, "models": {model: {}}}
+        for name, model in (("first", MODEL), ("second", MODEL), ("titles", "titles"))
     }
-    home.configure(entries, plugin=plugin, model="first/model", small_model="titles/titles")
+    home.configure(entries, plugin=plugin, model=f"first/{MODEL}", small_model="titles/titles")
     home.offline()
-    providers.script("first/model", limited(429, retry_after="600"))
-    providers.script("second/model", Reply(text=ANSWER))
+    providers.script(f"first/{MODEL}", limited(429, retry_after="600"))
+    providers.script(f"second/{MODEL}", Reply(text=ANSWER))
 
 
 async def _turn(home: Isolated, providers: ScriptedProviders, version: str, timeout_s: float) -> Report:
@@ -116,18 +114,22 @@ def _checks(ran: Ran, providers: ScriptedProviders, messages: list[Any]) -> Iter
     yield Check(ran.code == 0, f"exit code {ran.code}" + (f" ({last})" if ran.code else ""))
     yield Check(ANSWER in ran.out, _whether(ANSWER in ran.out, "the turn was", "answered by the second provider"))
     for name in ("first", "second"):
-        asked = providers.asked(f"{name}/model")
-        yield Check(len(asked) == 1, f"{len(asked)} request{'s' * (len(asked) != 1)} to the {name} provider, for one turn")
-    said = [sum(PROMPT in text for text in seen.texts) for seen in providers.asked("second/model")]
+        asked = providers.asked(f"{name}/{MODEL}")
+        yield Check(len(asked) == 1, f"{_count(len(asked), 'request')} to the {name} provider")
+    said = [sum(PROMPT in text for text in seen.texts) for seen in providers.asked(f"second/{MODEL}")]
     yield Check(said == [1], _whether(said == [1], "the second provider was", "asked with the prompt, once"))
     roles = [message["info"]["role"] for message in messages]
-    yield Check(roles.count("user") == 1, f"{roles.count('user')} user message{'s' * (roles.count('user') != 1)} in the session")
+    yield Check(roles.count("user") == 1, f"{_count(roles.count('user'), 'user message')} in the session")
     recorded = [m["info"].get("providerID") for m in messages if _says(m, ANSWER)]
     right = recorded == ["second"]
     yield Check(right, _whether(right, "the answer is", "recorded as the second provider's"))
 
 
-def _whether(holds: bool, subject: str, what: str) -> str:  # noqa: FBT001 - the one thing it is about
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _whether(holds: bool, subject: str, what: str) -> str:
     return f"{subject} {'' if holds else 'not '}{what}"
 
 

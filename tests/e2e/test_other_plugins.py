@@ -41,7 +41,8 @@ async def test_a_login_with_a_fetch_of_its_own(house: House, captured: str, *, f
     logins.write_text(json.dumps({"alpha": {"type": "api", "key": "alpha"}}))
     house.providers.script("alpha/m1", REFUSED)
     ran = await house.home.run("run", PROMPT)
-    for s in house.providers.requests: print(s.target, {k:v for k,v in s.headers.items() if k.startswith(("x-","auth"))})
+    for s in house.providers.requests:
+        print(s.target, {k: v for k, v in s.headers.items() if k.startswith(("x-", "auth"))})
     assert "answer from beta/m1" in ran.out, ran.err
     (asked,) = house.providers.asked("alpha/m1")
     assert (asked.headers["authorization"], asked.headers["x-own-fetch"]) == ("Bearer token-for-alpha", "1")
@@ -56,7 +57,8 @@ async def test_a_plugin_that_wraps_fetch(house: House, *, first: bool) -> None:
     load(house, "wraps_fetch", first=first)
     house.providers.script("alpha/m1", REFUSED)
     ran = await house.home.run("run", PROMPT)
-    for s in house.providers.requests: print(s.target, {k:v for k,v in s.headers.items() if k.startswith(("x-","auth"))})
+    for s in house.providers.requests:
+        print(s.target, {k: v for k, v in s.headers.items() if k.startswith(("x-", "auth"))})
     assert "answer from beta/m1" in ran.out, ran.err
     assert [house.asked(f"{name}/m1") for name in ("alpha", "beta")] == [1, 1]
     assert {seen.headers["x-wrapped"] for seen in house.providers.requests} == {"1"}
@@ -84,8 +86,15 @@ async def test_a_plugin_that_posts_messages(house: House, when: str, *, ignored:
         session = await served.session("Lighthouses")
         answer = await served.prompt(session, PROMPT)
         messages = await served.messages(session)
-        for m in messages: print(m["info"]["role"], m["info"].get("model") or m["info"].get("modelID"), m["info"].get("error"), [p.get("text", p["type"]) for p in m["parts"]])
-    for s in house.providers.requests: print(s.target, s.texts)
+        for m in messages:
+            print(
+                m["info"]["role"],
+                m["info"].get("model") or m["info"].get("modelID"),
+                m["info"].get("error"),
+                [p.get("text", p["type"]) for p in m["parts"]],
+            )
+    for s in house.providers.requests:
+        print(s.target, s.texts)
     assert text_of(answer) == "answer from beta/m1"
     said = [text_of(message) for message in messages if message["info"]["role"] == "user"]
     assert sorted(said) == sorted([PROMPT, f"a note when {when}"])
