@@ -87,6 +87,7 @@ class SelfTests:
         if binary is None:
             self._log.warning("OpenCode is new and its program was not found", version=version, instead=_BY_HAND)
             return
+        self._log.info("self-test of a new OpenCode", version=version, program=str(binary))
         task = asyncio.get_running_loop().create_task(self._run(version, binary))
         self._running[version] = task
         task.add_done_callback(lambda _: self._running.pop(version, None))
@@ -101,7 +102,6 @@ class SelfTests:
         return None
 
     async def _run(self, version: str, binary: Path) -> None:
-        self._log.info("self-test of a new OpenCode", version=version, program=str(binary))
         said = b""
         try:
             said = await self._test(version, binary)
@@ -143,14 +143,12 @@ class SelfTests:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Ask a process to clean up after itself and go; after a while it goes without."""
-    if process.returncode is not None:
-        return
-    process.terminate()
-    try:
-        async with asyncio.timeout(_GRACE_S):
-            await process.wait()
-    except TimeoutError:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+    """Ask a process to clean up after itself and go; after a while it goes without, and what it left goes with it."""
+    if process.returncode is None:
+        process.terminate()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE_S):
+                await process.wait()
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()

@@ -114,7 +114,7 @@ async def test_a_turn_that_could_only_leave_its_format_stays_and_the_next_one_go
     untried: House, elsewhere: str
 ) -> None:
     untried.home.limits({"self_test": False})
-    providers = {
+    providers: dict[str, dict[str, Any]] = {
         "alpha": {
             "options": {"baseURL": untried.providers.base_url("alpha"), "apiKey": "k"},
             "models": {"m1": {}},
