@@ -12,9 +12,11 @@ interface Fields {
 }
 const fields = (value: unknown): Fields => (typeof value === "object" && value !== null ? (value as Fields) : {})
 
+const SESSIONS = 500
+
 export class Bypasses {
   readonly #providers = new Set<string>()
-  /** The latest tag of each session and whose request it was for; a session that is at rest has none. */
+  /** The latest tag of each session and whose request it was for. */
   readonly #tags = new Map<string, { tag: string; provider: string }>()
 
   /** Whether requests to a provider are known not to pass. */
@@ -23,16 +25,18 @@ export class Bypasses {
   }
 
   tagged(session: string, provider: string, tag: string): void {
+    this.#tags.delete(session)
     this.#tags.set(session, { tag, provider })
+    for (const oldest of this.#tags.keys()) {
+      if (this.#tags.size <= SESSIONS) break
+      this.#tags.delete(oldest)
+    }
   }
 
   /** Takes an event; gives the provider it shows to have been asked past us, the first time it does. */
   heard(event: BusEvent, session: string | undefined, missed: (tag: string) => boolean): string | undefined {
     const last = session === undefined ? undefined : this.#tags.get(session)
-    if (!last || session === undefined) return undefined
-    const asked = wasAsked(event)
-    if (asked || event.type === "session.idle") this.#tags.delete(session)
-    if (!asked || !missed(last.tag) || this.#providers.has(last.provider)) return undefined
+    if (!last || !wasAsked(event) || !missed(last.tag) || this.#providers.has(last.provider)) return undefined
     this.#providers.add(last.provider)
     return last.provider
   }
@@ -41,9 +45,14 @@ export class Bypasses {
 /** Whether an event tells that a provider was asked: it answered, refused, or is to be asked again. */
 function wasAsked(event: BusEvent): boolean {
   const properties = fields(event.properties)
-  if (event.type === "session.status") return fields(properties["status"])["type"] === "retry"
-  if (event.type !== "message.updated") return false
-  const { role, tokens, error } = fields(properties["info"])
-  if (role !== "assistant") return false
-  return Boolean(fields(tokens)["output"]) || fields(fields(error)["data"])["statusCode"] !== undefined
+  switch (event.type) {
+    case "session.status":
+      return fields(properties["status"])["type"] === "retry"
+    case "session.error":
+      return fields(fields(properties["error"])["data"])["statusCode"] !== undefined
+    case "message.updated":
+      return Boolean(fields(fields(properties["info"])["tokens"])["output"])
+    default:
+      return false
+  }
 }

@@ -44,7 +44,8 @@ export class Welcome {
 
 const HELD: Toast = {
   title: "Running turns are not moved",
-  message: "Until it has passed one, a turn is moved when it begins, and its requests only to providers of the same format.",
+  message:
+    "Until it has passed one, a turn is moved when it begins, and its requests only to providers of the same format.",
   variant: "warning",
 }
 const MOVED: Toast = {

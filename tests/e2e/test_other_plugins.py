@@ -1,5 +1,6 @@
 """Other plugins in the same OpenCode, of the kinds people use: their work is done, and a refusal is still answered."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ pytestmark = pytest.mark.e2e
 
 PLUGINS = Path(__file__).parent / "plugins"
 PROMPT = "say something about lighthouses"
+TITLE = "Lighthouses"
 REFUSED = limited(429, retry_after="600")
-ORDERS = pytest.mark.parametrize("first", [True, False], ids=["loaded-before-us", "loaded-after-us"])
+PATIENCE_S = 30.0
+BEFORE, AFTER = pytest.param(True, id="loaded-before-us"), pytest.param(False, id="loaded-after-us")
 
 
 def load(house: House, name: str, *, first: bool, **options: Any) -> None:
-    """Have OpenCode load one of the plugins beside ours, before or after it."""
+    """Have OpenCode load one of the plugins beside ours, listed before or after it."""
     file = house.home.config / "opencode.json"
     config = json.loads(file.read_text())
     other = [(PLUGINS / f"{name}.ts").as_uri(), options]
@@ -28,116 +31,177 @@ def load(house: House, name: str, *, first: bool, **options: Any) -> None:
     file.write_text(json.dumps(config))
 
 
+def log_in(house: House, provider: str) -> None:
+    """Store a login, without which OpenCode asks no plugin for one."""
+    logins = house.home.home / ".local/share/opencode/auth.json"
+    logins.parent.mkdir(parents=True)
+    logins.write_text(json.dumps({provider: {"type": "api", "key": provider}}))
+
+
 def tool(said: str) -> tuple[str, dict[str, Any]]:
     return ("bash", {"command": f"echo {said}", "description": "says something"})
 
 
-@ORDERS
-@pytest.mark.parametrize("captured", ["never", "server", "module"])
+@pytest.mark.parametrize(
+    ("captured", "first"),
+    [
+        pytest.param("never", False, id="looked-up-for-every-request"),
+        pytest.param("server", True, id="taken-when-the-plugin-was-made"),
+        pytest.param("module", False, id="taken-when-its-file-was-read"),
+    ],
+)
 async def test_a_login_with_a_fetch_of_its_own(house: House, captured: str, *, first: bool) -> None:
     load(house, "own_fetch", first=first, provider="alpha", captured=captured)
-    logins = house.home.home / ".local/share/opencode/auth.json"
-    logins.parent.mkdir(parents=True)
-    logins.write_text(json.dumps({"alpha": {"type": "api", "key": "alpha"}}))
+    log_in(house, "alpha")
     house.providers.script("alpha/m1", REFUSED)
     ran = await house.home.run("run", PROMPT)
-    for s in house.providers.requests:
-        print(s.target, {k: v for k, v in s.headers.items() if k.startswith(("x-", "auth"))})
     assert "answer from beta/m1" in ran.out, ran.err
     (asked,) = house.providers.asked("alpha/m1")
     assert (asked.headers["authorization"], asked.headers["x-own-fetch"]) == ("Bearer token-for-alpha", "1")
-    assert "x-rate-limit-sidecar" not in asked.headers
     (answered,) = house.providers.asked("beta/m1")
     assert answered.headers["authorization"] == "Bearer key-of-beta"
     assert "x-own-fetch" not in answered.headers
+    assert not any("x-rate-limit-sidecar" in seen.headers for seen in house.providers.requests)
 
 
-@ORDERS
+async def test_a_login_whose_fetch_is_out_of_reach_is_said_and_the_next_turn_goes_elsewhere(house: House) -> None:
+    load(house, "own_fetch", first=True, provider="alpha", captured="bun")
+    log_in(house, "alpha")
+    house.providers.script("alpha/m1", limited(402, message="Insufficient credits"))
+    log = house.home.home / ".local/share/opencode/log/opencode.log"
+    async with Served(house.home) as served:
+        first = await served.prompt(await served.session(TITLE), PROMPT)
+        assert first["info"]["error"]["data"]["statusCode"] == 402
+        async with asyncio.timeout(PATIENCE_S):
+            while "Requests to alpha are out of reach" not in log.read_text():
+                await asyncio.sleep(0.1)
+            # What happened is told with the events, which take their time.
+            while house.provider("alpha")["state"] == "ok":
+                await asyncio.sleep(0.1)
+        second = await served.prompt(await served.session(TITLE), PROMPT)
+    assert text_of(second) == "answer from beta/m1"
+    assert house.asked("alpha/m1") == 1
+    assert log.read_text().count("Requests to alpha are out of reach") == 1
+
+
+@pytest.mark.parametrize("first", [BEFORE, AFTER])
 async def test_a_plugin_that_wraps_fetch(house: House, *, first: bool) -> None:
     load(house, "wraps_fetch", first=first)
     house.providers.script("alpha/m1", REFUSED)
     ran = await house.home.run("run", PROMPT)
-    for s in house.providers.requests:
-        print(s.target, {k: v for k, v in s.headers.items() if k.startswith(("x-", "auth"))})
     assert "answer from beta/m1" in ran.out, ran.err
     assert [house.asked(f"{name}/m1") for name in ("alpha", "beta")] == [1, 1]
     assert {seen.headers["x-wrapped"] for seen in house.providers.requests} == {"1"}
 
 
-@ORDERS
-async def test_a_plugin_that_prunes_the_context(house: House, *, first: bool) -> None:
-    load(house, "prunes", first=first)
-    house.providers.script("alpha/m1", Reply(tools=[tool("secret-of-the-lighthouse")]), REFUSED)
+async def test_a_plugin_that_takes_our_wrapper_off_when_it_leaves_another_project(house: House) -> None:
+    load(house, "wraps_fetch", first=True)
+    async with Served(house.home) as served:
+        session = await served.session(TITLE)
+        assert text_of(await served.prompt(session, PROMPT)) == "answer from alpha/m1"
+        # Puts back the fetch it found, which was there before ours.
+        await served.post("/instance/dispose", {})
+        house.providers.script("alpha/m1", REFUSED)
+        assert text_of(await served.prompt(session, PROMPT)) == "answer from beta/m1"
+
+
+async def test_a_plugin_that_prunes_the_context(house: House) -> None:
+    load(house, "prunes", first=True)
+    house.providers.script("alpha/m1", Reply(tools=[tool("secret")]), REFUSED)
     house.providers.script("beta/m1", Reply(tools=[tool("second")]), Reply(text="answer from beta/m1"))
     ran = await house.home.run("run", PROMPT)
     assert "answer from beta/m1" in ran.out, ran.err
     told = [seen.texts for seen in (*house.providers.asked("alpha/m1")[1:], *house.providers.asked("beta/m1"))]
     assert [texts.count("[pruned]") for texts in told] == [1, 1, 2]
-    assert all(sum("lighthouses" in text for text in texts) == 1 for texts in told)
+    assert all(sum(PROMPT in text for text in texts) == 1 for texts in told)
 
 
-@ORDERS
-@pytest.mark.parametrize("ignored", [True, False], ids=["ignored", "for-the-model"])
-@pytest.mark.parametrize("when", ["tool", "idle"])
-async def test_a_plugin_that_posts_messages(house: House, when: str, *, ignored: bool, first: bool) -> None:
-    load(house, "posts", first=first, when=when, ignored=ignored)
+@pytest.mark.parametrize(
+    ("when", "ignored"),
+    [
+        pytest.param("tool", False, id="to-the-model-during-a-turn"),
+        pytest.param("tool", True, id="to-the-person-during-a-turn"),
+        pytest.param("idle", False, id="to-the-model-after-a-turn"),
+    ],
+)
+async def test_a_plugin_that_posts_messages(house: House, when: str, *, ignored: bool) -> None:
+    load(house, "posts", first=False, when=when, ignored=ignored)
     house.providers.script("alpha/m1", Reply(tools=[tool("first")]), REFUSED)
+    note = f"a note when {when}"
     async with Served(house.home) as served:
-        session = await served.session("Lighthouses")
+        session = await served.session(TITLE)
         answer = await served.prompt(session, PROMPT)
-        messages = await served.messages(session)
-        for m in messages:
-            print(
-                m["info"]["role"],
-                m["info"].get("model") or m["info"].get("modelID"),
-                m["info"].get("error"),
-                [p.get("text", p["type"]) for p in m["parts"]],
-            )
-    for s in house.providers.requests:
-        print(s.target, s.texts)
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                users = [m for m in await served.messages(session) if m["info"]["role"] == "user"]
+                # And the user's choice is back in the message of the turn.
+                if len(users) > 1 and users[0]["info"]["model"]["providerID"] == "alpha":
+                    break
+                await asyncio.sleep(0.1)
     assert text_of(answer) == "answer from beta/m1"
-    said = [text_of(message) for message in messages if message["info"]["role"] == "user"]
-    assert sorted(said) == sorted([PROMPT, f"a note when {when}"])
+    assert [text_of(user) for user in users] == [PROMPT, note]
+    (seen,) = house.providers.asked("beta/m1")
+    assert seen.texts.count(PROMPT) == 1
+    assert seen.texts.count(note) == (when == "tool" and not ignored)
 
 
-@ORDERS
+@pytest.mark.parametrize("first", [BEFORE, AFTER])
 async def test_a_plugin_that_shapes_requests_and_adds_to_messages(house: House, *, first: bool) -> None:
     load(house, "shapes", first=first)
     house.providers.script("alpha/m1", REFUSED)
     async with Served(house.home) as served:
-        session = await served.session("Lighthouses")
+        session = await served.session(TITLE)
         answer = await served.prompt(session, PROMPT)
         (user,) = [m for m in await served.messages(session) if m["info"]["role"] == "user"]
-    print(user)
     assert text_of(answer) == "answer from beta/m1"
     assert text_of(user) == PROMPT + "mind the rocks"
+    assert [seen.target for seen in house.providers.requests] == ["alpha/m1", "beta/m1"]
     for seen in house.providers.requests:
-        print(seen.target, seen.texts)
+        assert seen.texts == [PROMPT, "mind the rocks"]
         assert seen.body["temperature"] == 0.125
         assert seen.headers["x-team"] == "lighthouse"
 
 
-@ORDERS
-@pytest.mark.parametrize("model", ["alpha/m1", "gamma/m1"])
+@pytest.mark.parametrize(
+    ("model", "first"),
+    [
+        pytest.param("alpha/m1", False, id="the-limited-one-after-us"),
+        pytest.param("gamma/m1", False, id="another-limited-one-after-us"),
+        pytest.param("gamma/m1", True, id="another-limited-one-before-us"),
+    ],
+)
 async def test_a_plugin_that_chooses_the_model_of_every_message(house: House, model: str, *, first: bool) -> None:
     load(house, "shapes", first=first, model=model)
     house.providers.script(model, REFUSED)
     async with Served(house.home) as served:
-        session = await served.session("Lighthouses")
-        answers = [await served.prompt(session, PROMPT), await served.prompt(session, PROMPT)]
-    print([s.target for s in house.providers.requests])
-    assert all("answer from" in text_of(answer) for answer in answers)
+        session = await served.session(TITLE)
+        answers = [text_of(await served.prompt(session, PROMPT)) for _ in range(2)]
+    other = "beta" if model == "alpha/m1" else "alpha"
+    assert answers == [f"answer from {other}/m1"] * 2
     assert house.asked(model) == 1
 
 
-@ORDERS
-@pytest.mark.parametrize("everything", [False, True], ids=["one-limited", "all-limited"])
-async def test_another_plugin_that_falls_back(house: House, *, everything: bool, first: bool) -> None:
-    load(house, "falls_back", first=first, model="gamma/m1")
+async def test_another_plugin_that_falls_back_has_nothing_to_do(house: House) -> None:
+    load(house, "falls_back", first=True, model="gamma/m1")
     house.providers.script("alpha/m1", REFUSED)
-    if everything:
-        for name in ("beta", "gamma"):
-            house.providers.script(f"{name}/m1", REFUSED)
-    ran = await house.home.run("run", "--title", "x", PROMPT, timeout_s=30)
-    print(ran, [s.target for s in house.providers.requests])
+    ran = await house.home.run("run", "--title", TITLE, PROMPT)
     assert "answer from beta/m1" in ran.out, ran.err
+    assert [seen.target for seen in house.providers.requests] == ["alpha/m1", "beta/m1"]
+
+
+async def test_another_plugin_that_falls_back_and_we_do_not_drive_each_other_in_circles(house: House) -> None:
+    load(house, "falls_back", first=True, model="gamma/m1")
+    for name in ("alpha", "beta", "gamma"):
+        house.providers.script(f"{name}/m1", REFUSED)
+    async with Served(house.home) as served:
+        session = await served.session(TITLE)
+        # Its turn begins when ours has found nobody; nobody answers that one either.
+        first = await served.prompt(session, PROMPT)
+        async with asyncio.timeout(PATIENCE_S):
+            while house.asked("gamma/m1") < 2:
+                await asyncio.sleep(0.1)
+        await asyncio.sleep(2)
+        asked = [seen.target for seen in house.providers.requests]
+        await served.post(f"/session/{session}/abort", {})
+    assert text_of(first) == ""
+    assert asked == ["alpha/m1", "beta/m1", "gamma/m1", "gamma/m1"]

@@ -10,7 +10,9 @@ interface Input {
   client: {
     session: {
       abort(request: object): Promise<unknown>
-      messages(request: object): Promise<{ data: { info: { role: string }; parts: { type: string; text?: string }[] }[] }>
+      messages(
+        request: object,
+      ): Promise<{ data: { info: { role: string }; parts: { type: string; text?: string }[] }[] }>
       prompt(request: object): Promise<unknown>
     }
   }
@@ -29,7 +31,8 @@ const server = async ({ client }: Input, { model }: { model: string }) => {
       await client.session.abort({ path: { id } })
       const { data } = await client.session.messages({ path: { id } })
       const asked = data.findLast(({ info }) => info.role === "user")
-      const parts = asked?.parts.filter((part) => part.type === "text").map(({ text }) => ({ type: "text", text })) ?? []
+      const parts =
+        asked?.parts.filter((part) => part.type === "text").map(({ text }) => ({ type: "text", text })) ?? []
       await client.session.prompt({ path: { id }, body: { model: { providerID, modelID }, parts } })
     },
   }

@@ -3,18 +3,21 @@
  * provider goes through it and gets its token.
  *
  * `captured` says where its fetch comes from: "never" looks `globalThis.fetch` up at every request, "server" took it when
- * the plugin was made, "module" when the file was read.
+ * the plugin was made, "module" when the file was read; "bun" has one of its own, which nobody else can reach.
  */
 const early = globalThis.fetch
 
 interface Options {
   provider: string
-  captured: "never" | "server" | "module"
+  captured: "never" | "server" | "module" | "bun"
 }
 
 const server = async (_: unknown, options: Options) => {
   const made = globalThis.fetch
-  const through = { never: () => globalThis.fetch, server: () => made, module: () => early }[options.captured]
+  const { fetch: buns } = (globalThis as unknown as { Bun: { fetch: typeof fetch } }).Bun
+  const through = { never: () => globalThis.fetch, server: () => made, module: () => early, bun: () => buns }[
+    options.captured
+  ]
   return {
     auth: {
       provider: options.provider,
