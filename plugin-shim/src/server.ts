@@ -113,7 +113,8 @@ const server: Plugin = async (input: PluginInput, options?: Record<string, unkno
           session.moved(message.id, to, target)
           // The TUI takes the model of a conversation's first message for the user's choice: that one keeps it, and the
           // first request is handed over instead.
-          if (first && !session.parent && editor.wire(target) !== "unknown") return
+          const passes = editor.wire(target) !== "unknown" && !bypasses.has(target.provider)
+          if (first && !session.parent && passes) return
         }
         message.model = modelOf(to)
       }),

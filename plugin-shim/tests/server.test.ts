@@ -237,6 +237,10 @@ test("a provider whose requests do not pass is named, and its requests are not t
   expect(await tags()).toEqual([TAG])
   await emit("session.error", { sessionID: "ses_1", error: { name: "APIError", data: { statusCode: 429 } } })
   expect(await tags()).toEqual([])
+  answers.set("/v1/route", () => toBeta())
+  await emit("session.created", { sessionID: "ses_3", info: { id: "ses_3" } })
+  // Not even for the first message of a conversation: no request would come to be handed over.
+  expect((await say(message("msg_3", "ses_3"))).model.providerID).toBe("beta")
   expect(host.toasts).toContainEqual(expect.objectContaining({ title: "Requests to alpha are out of reach" }))
 })
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from sidecar.demo.scripted import Reply, limited
 from sidecar.demo.served import Served, text_of
@@ -76,7 +78,7 @@ async def test_a_login_whose_fetch_is_out_of_reach_is_said_and_the_next_turn_goe
             while "Requests to alpha are out of reach" not in log.read_text():
                 await asyncio.sleep(0.1)
             # What happened is told with the events, which take their time.
-            while house.provider("alpha")["state"] == "ok":
+            while house.provider("alpha")["state"] == "available":
                 await asyncio.sleep(0.1)
         second = await served.prompt(await served.session(TITLE), PROMPT)
     assert text_of(second) == "answer from beta/m1"
@@ -205,3 +207,44 @@ async def test_another_plugin_that_falls_back_and_we_do_not_drive_each_other_in_
         await served.post(f"/session/{session}/abort", {})
     assert text_of(first) == ""
     assert asked == ["alpha/m1", "beta/m1", "gamma/m1", "gamma/m1"]
+
+
+@pytest.fixture
+async def google() -> AsyncIterator[tuple[str, list[Any]]]:
+    """Google's coding subscriptions: one answer, then limited; gives the address and what was asked."""
+    asked: list[Any] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(await request.json())
+        if len(asked) > 1:
+            error = {"code": 429, "message": "You have exhausted your capacity", "status": "RESOURCE_EXHAUSTED"}
+            return web.json_response({"error": error}, status=429)
+        part = {"text": "answer from google"}
+        said = {"candidates": [{"content": {"role": "model", "parts": [part]}, "finishReason": "STOP"}]}
+        return web.Response(text=f"data: {json.dumps({'response': said})}\n\n", content_type="text/event-stream")
+
+    app = web.Application()
+    app.router.add_post("/v1internal:streamGenerateContent", answer)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}", asked
+    await runner.cleanup()
+
+
+async def test_a_login_that_wraps_requests_up_for_another_address(house: House, google: tuple[str, list[Any]]) -> None:
+    url, asked = google
+    file = house.home.config / "opencode.json"
+    config = json.loads(file.read_text())
+    config["provider"]["google"] = {"npm": "@ai-sdk/google", "name": "Google", "options": {}, "models": {"m1": {}}}
+    file.write_text(json.dumps({**config, "model": "google/m1", "small_model": "gamma/small"}))
+    load(house, "google_login", first=False, provider="google", url=url)
+    log_in(house, "google")
+    async with Served(house.home) as served:
+        session = await served.session(TITLE)
+        answers = [text_of(await served.prompt(session, PROMPT)) for _ in range(2)]
+    assert answers[0] == "answer from google"
+    assert answers[1].startswith("answer from ")
+    assert answers[1].endswith("/m1")
+    assert len(asked) == 2
+    assert house.provider("google")["counts"]["requests_day"] == 2
