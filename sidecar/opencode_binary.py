@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 TESTED_VERSION = "1.18.33"
+# Other versions to take for tested, separated by commas, instead; empty for none.
+TESTED_VARIABLE = "RATE_LIMIT_SIDECAR_TESTED"
 
 _INSTALL_TIMEOUT_S = 900
 _VERSION_TIMEOUT_S = 30
@@ -23,6 +25,12 @@ _XDG = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME")
 
 class OpenCodeMissingError(Exception):
     """There is no OpenCode and it could not be installed; the message says why and what to do."""
+
+
+def known_good(env: Mapping[str, str] = os.environ) -> frozenset[str]:
+    """Give the versions that need no self-test."""
+    named = env.get(TESTED_VARIABLE)
+    return frozenset({TESTED_VERSION} if named is None else filter(None, named.split(",")))
 
 
 def on_this_machine(env: Mapping[str, str] = os.environ) -> Path | None:

@@ -27,6 +27,7 @@ class Paths:
     config: Path
     state: Path
     log: Path
+    verified: Path
     data: Path
     cache: Path
     opencode_config: Path
@@ -63,6 +64,7 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Paths:
         config=Path(env.get("RATE_LIMIT_CONFIG") or opencode / CONFIG_NAME),
         state=Path(env.get("RATE_LIMIT_STATE") or state / "state.json"),
         log=state / "sidecar.log",
+        verified=state / "verified.json",
         data=base("XDG_DATA_HOME", ".local/share") / APP,
         cache=base("XDG_CACHE_HOME", ".cache") / APP,
         opencode_config=opencode,

@@ -1,11 +1,21 @@
 """Finding or installing OpenCode, with an npm and an OpenCode of our own."""
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
-from sidecar.opencode_binary import TESTED_VERSION, OpenCodeMissingError, on_this_machine, pinned, version_of
+from sidecar.installation import shim_source
+from sidecar.opencode_binary import (
+    TESTED_VARIABLE,
+    TESTED_VERSION,
+    OpenCodeMissingError,
+    known_good,
+    on_this_machine,
+    pinned,
+    version_of,
+)
 
 MACHINE = "arm64" if os.uname().machine in ("arm64", "aarch64") else "x64"
 SYSTEM = os.uname().sysname.lower()
@@ -67,6 +77,17 @@ class TestVersion:
 
     def test_what_is_no_program_has_none(self, tools: Path) -> None:
         assert version_of(tools / "missing") is None
+
+
+class TestKnownGood:
+    def test_the_tested_version_unless_others_are_named(self) -> None:
+        assert known_good({}) == {TESTED_VERSION}
+        assert known_good({TESTED_VARIABLE: ""}) == frozenset()
+        assert known_good({TESTED_VARIABLE: "1.19.0,1.20.0"}) == {"1.19.0", "1.20.0"}
+
+    def test_the_plugin_knows_the_same(self) -> None:
+        package = json.loads((shim_source() / "package.json").read_text())
+        assert package["opencode"]["tested"] == [TESTED_VERSION]
 
 
 class TestPinned:

@@ -10,7 +10,16 @@ import type { Session, Sessions, Tagged } from "./context.ts"
 import type { Editor } from "./editor.ts"
 import type { Carrier } from "./fetch.ts"
 import type { Handovers } from "./handover.ts"
-import { same, written, type About, type Decision, type Outcome, type Target, type Wire } from "./protocol.ts"
+import {
+  same,
+  written,
+  type About,
+  type Decision,
+  type Mobility,
+  type Outcome,
+  type Target,
+  type Wire,
+} from "./protocol.ts"
 import { rerouted, type Outgoing } from "./reroute.ts"
 import type { Sidecar } from "./sidecar.ts"
 import { emptyStep, refusal } from "./stub.ts"
@@ -26,7 +35,7 @@ const NO_STEP = new Set(["title", "compaction", "summary"])
 export interface Services {
   clock: Clock
   directory: string
-  sidecar: Pick<Sidecar, "route" | "outcome" | "report" | "patience">
+  sidecar: Pick<Sidecar, "route" | "outcome" | "report" | "patience" | "handover">
   editor: Editor
   sessions: Sessions
   handovers: Pick<Handovers, "move">
@@ -68,14 +77,23 @@ class Attempts {
       agent: tagged.agent,
       turn: tagged.message.id,
       wire: this.#wire,
-      mobility: this.#wire === "unknown" ? "fixed" : NO_STEP.has(tagged.agent) ? "reroute" : "handover",
+      mobility: this.#mobility(tagged.agent),
       needs: this.#asked.needs,
     }
   }
 
+  #mobility(agent: string): Mobility {
+    if (this.#wire === "unknown") return "fixed"
+    if (NO_STEP.has(agent)) return "reroute"
+    const { sidecar, editor } = this.#services
+    return (sidecar.handover ?? editor.tested) ? "handover" : "same_wire"
+  }
+
   async run(): Promise<Response> {
     const move = this.#session.moves.get(this.#tagged.message.id)
-    if (move && this.#about.mobility === "handover" && !same(move.to, this.#target)) {
+    // Where another plugin chose a third model meanwhile, that one is asked about like any other.
+    const left = move && !same(move.to, this.#target) && same(move.chosen, this.#target)
+    if (left && this.#about.mobility === "handover") {
       // The turn is elsewhere already, only its message still says otherwise.
       const moved = await this.#handOver(move.to)
       if (moved) return moved
@@ -109,7 +127,9 @@ class Attempts {
       stream: this.#asked.stream,
       patience: this.#asked.stream ? sidecar.patience(target.provider) : undefined,
       answered: () => {
-        const toast = this.#about.mobility === "handover" ? this.#session.arrived(target) : undefined
+        if (this.#about.mobility === "reroute" && this.#tagged.agent === "title") return
+        this.#session.served = same(target, this.#tagged.target) ? undefined : target
+        const toast = this.#about.mobility === "reroute" ? undefined : this.#session.arrived(target)
         if (toast) editor.toast(toast)
       },
       over: (result) => sidecar.report({ ...this.#outcome(attempt, result), target }),
@@ -143,9 +163,10 @@ class Attempts {
   async #switch(to: Target, decision: Decision): Promise<Next> {
     const { editor } = this.#services
     editor.log("info", `${written(this.#target)} -> ${written(to)} (${this.#tagged.agent}): ${decision.reason.text}`)
+    if (decision.arrival) this.#session.expect(to, decision.arrival)
     if (this.#about.mobility === "handover") {
-      if (decision.arrival) this.#session.expect(to, decision.arrival)
-      return (await this.#handOver(to)) ?? "go"
+      const moved = await this.#handOver(to)
+      if (moved) return moved
     }
     const request = rerouted(this.#request, this.#wire, editor.access(to))
     if (!request) return this.#tagged.agent === "title" ? this.#refuse(decision) : "go"

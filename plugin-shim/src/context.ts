@@ -31,6 +31,8 @@ export class Session {
   chosen: Target | undefined
   /** Tokens the conversation holds, by the last answer's count. */
   tokens = 0
+  /** Who gave the latest answer, when that is not who the editor asked. */
+  served: Target | undefined
   readonly moves = new Map<string, Move>()
   #arrival: { at: Target; toast: Toast } | undefined
 

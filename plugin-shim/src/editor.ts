@@ -22,6 +22,8 @@ export interface Access {
 export interface Editor {
   /** Says who we are and which models are connected; fresh at every call. */
   describe(): Promise<Hello>
+  /** Whether everything the shim does was tried on this version of the editor, as far as the shim itself knows. */
+  readonly tested: boolean
   /** Whether the editor has this model; asking it for one it does not have fails the user's turn. */
   has(target: Target): boolean
   access(target: Target): Access | undefined

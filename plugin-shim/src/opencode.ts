@@ -11,6 +11,7 @@ import { within, type Clock } from "./clock.ts"
 import type { Access, Editor, Message } from "./editor.ts"
 import {
   PROTOCOL,
+  same,
   type Hello,
   type ModelInfo,
   type ProviderInfo,
@@ -92,6 +93,7 @@ export class OpenCode implements Editor {
   /** Messages we are storing again, by id, as they shall be. */
   readonly #rewriting = new Map<string, Record<string, unknown>>()
   #closed = false
+  #version = ""
   toasts = true
 
   constructor(input: Pick<PluginInput, "client" | "directory">, clock: Clock) {
@@ -101,7 +103,8 @@ export class OpenCode implements Editor {
   }
 
   async describe(): Promise<Hello> {
-    const [found, version] = await Promise.all([this.#call(() => this.#client.config.providers()), this.#version()])
+    const [found, version] = await Promise.all([this.#call(() => this.#client.config.providers()), this.#ask()])
+    this.#version = version
     if (!found) throw new Error("OpenCode does not say which providers are connected")
     this.#catalogue = new Map(found.providers.map((provider) => [provider.id, provider]))
     const overrides = process.env["RATE_LIMIT_PROVIDERS"]
@@ -110,6 +113,7 @@ export class OpenCode implements Editor {
       client: "opencode",
       client_version: version,
       shim_version: pkg.version,
+      executable: text(process.execPath),
       directory: this.#directory,
       ...(overrides && { overrides }),
       providers: found.providers.map((provider) => described(provider, found.default[provider.id])),
@@ -119,6 +123,10 @@ export class OpenCode implements Editor {
   /** No call from here on: OpenCode would start a new instance for it. */
   close(): void {
     this.#closed = true
+  }
+
+  get tested(): boolean {
+    return pkg.opencode.tested.includes(this.#version)
   }
 
   has(target: Target): boolean {
@@ -171,7 +179,9 @@ export class OpenCode implements Editor {
     this.#rewriting.set(message.id, message)
     try {
       const stored = await this.#call(() => this.#client.session.prompt({ path: { id: message.sessionID }, body }))
-      return stored !== undefined && !this.#rewriting.has(message.id)
+      const now = (stored?.info as { model?: ModelRef } | undefined)?.model
+      const wanted = message["model"] as ModelRef
+      return stored !== undefined && !this.#rewriting.has(message.id) && (!now || same(targetOf(now), targetOf(wanted)))
     } finally {
       this.#rewriting.delete(message.id)
     }
@@ -183,8 +193,8 @@ export class OpenCode implements Editor {
     if (!wanted) return false
     this.#rewriting.delete(output.message.id)
     Object.assign(output.message, wanted)
-    // Whatever other plugins add to a new message is in this one already.
     output.parts.length = 0
+    close(output.message, output.parts)
     return true
   }
 
@@ -222,7 +232,7 @@ export class OpenCode implements Editor {
     return this.#catalogue.get(target.provider)?.models[target.model]
   }
 
-  async #version(): Promise<string> {
+  async #ask(): Promise<string> {
     type Raw = { _client?: { get(request: { url: string }): Promise<{ data?: unknown }> } }
     const { _client: raw } = this.#client as unknown as Raw
     const health = raw && (await this.#call(() => raw.get({ url: "/global/health" })))
@@ -239,6 +249,17 @@ export class OpenCode implements Editor {
     )
     return answer?.data ?? undefined
   }
+}
+
+/**
+ * Leaves nothing to plugins whose `chat.message` comes after ours: whatever they do to a new message, they have done to
+ * this one. Done again, a part they add would be there twice, and a model they choose would undo the redirection.
+ */
+function close(message: object, parts: unknown[]): void {
+  const { model } = message as { model?: unknown }
+  Object.defineProperty(message, "model", { enumerable: true, get: () => model, set: () => undefined })
+  for (const name of ["push", "unshift"]) Object.defineProperty(parts, name, { value: () => 0 })
+  Object.defineProperty(parts, "splice", { value: () => [] })
 }
 
 /** Gives the key OpenCode uses for a provider; its options count before its login. */

@@ -10,8 +10,11 @@ export const PROTOCOL = 1
 export const BODY_LIMIT = 65_536
 
 export type Wire = "openai-chat" | "openai-responses" | "anthropic" | "gemini" | "unknown"
-/** `handover`: the step can move anywhere; `reroute`: this one request can, within its wire; `fixed`: neither. */
-export type Mobility = "handover" | "reroute" | "fixed"
+/**
+ * `handover`: the step can move anywhere; `same_wire`: its requests can, within their wire; `reroute`: the same for a
+ * request that is no step of a turn; `fixed`: neither.
+ */
+export type Mobility = "handover" | "same_wire" | "reroute" | "fixed"
 
 export interface Target {
   provider: string
@@ -50,6 +53,8 @@ export interface Hello {
   client: string
   client_version: string
   shim_version: string
+  /** The editor's own program; a self-test of a new version runs it. */
+  executable: string
   directory: string
   overrides?: string
   providers: ProviderInfo[]
@@ -61,6 +66,9 @@ export interface HelloReply {
   warnings?: string[]
   toasts?: boolean
   first_token_timeout_s?: Record<string, number>
+  /** Whether running turns may be moved with this version of the editor, and why not. */
+  handover?: boolean
+  handover_why?: string
 }
 
 export interface Needs {

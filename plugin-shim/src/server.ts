@@ -8,6 +8,7 @@
 
 import type { Hooks, Plugin, PluginInput } from "@opencode-ai/plugin"
 import { carrier } from "./attempt.ts"
+import { Bypasses } from "./bypass.ts"
 import { realClock } from "./clock.ts"
 import { Sessions } from "./context.ts"
 import { socketPath, startCommand, UnixTransport } from "./daemon.ts"
@@ -16,8 +17,9 @@ import { remember, report, sessionOf } from "./events.ts"
 import { TAG, Wrapping } from "./fetch.ts"
 import { Handovers } from "./handover.ts"
 import { modelOf, OpenCode, targetOf, type ModelRef } from "./opencode.ts"
-import { same, type HelloReply } from "./protocol.ts"
+import { same, type Toast } from "./protocol.ts"
 import { Sidecar } from "./sidecar.ts"
+import { Welcome } from "./welcome.ts"
 
 const COMMAND = "rate_limit_status"
 const CLOSING_MS = 500
@@ -31,13 +33,15 @@ const server: Plugin = async (input: PluginInput, options?: Record<string, unkno
   const sessions = new Sessions()
   const handovers = new Handovers(editor, clock)
   const wrapping = new Wrapping(directory)
+  const bypasses = new Bypasses()
+  const welcome = new Welcome(editor)
   const sidecar = new Sidecar({
     transport: new UnixTransport(socketPath(process.env), startCommand(options?.["command"], process.env)),
     clock,
     directory,
     describe: () => editor.describe(),
     hears: {
-      greeted: (reply) => welcome(editor, reply),
+      greeted: (reply) => welcome.hear(reply),
       toast: (toast) => editor.toast(toast),
       away: (why) =>
         editor.toast({ title: "Rate-limit sidecar is away", message: `${why}. ${AWAY}`, variant: "warning" }),
@@ -73,8 +77,10 @@ const server: Plugin = async (input: PluginInput, options?: Record<string, unkno
       safe("event", async () => {
         const { event } = heard
         remember(event, sessions)
-        const told = report(event)
+        const told = report(event, sessions.at(sessionOf(event) ?? "").served)
         if (told) sidecar.event(told)
+        const past = bypasses.heard(event, sessionOf(event), (tag) => wrapping.missed(tag))
+        if (past) editor.toast(outOfReach(past))
         if (event.type === "session.idle") handovers.rest(sessions.at(sessionOf(event) ?? ""))
       }),
 
@@ -86,6 +92,7 @@ const server: Plugin = async (input: PluginInput, options?: Record<string, unkno
         const first = session.fresh
         session.fresh = session.stopped = false
         const target = (session.chosen = targetOf(message.model))
+        await sidecar.renew()
         const decision = await sidecar.route({
           at: "message",
           session: session.id,
@@ -102,26 +109,33 @@ const server: Plugin = async (input: PluginInput, options?: Record<string, unkno
         const to = decision?.action === "switch" ? decision.target : undefined
         if (!to || !editor.has(to) || same(to, target)) return
         if (decision?.arrival) session.expect(to, decision.arrival)
-        session.moved(message.id, to, target)
-        // The TUI takes the model of a conversation's first message for the user's choice: that one keeps it, and the
-        // first request is handed over instead.
-        if (first && !session.parent && editor.wire(target) !== "unknown") return
+        if (sidecar.handover ?? editor.tested) {
+          session.moved(message.id, to, target)
+          // The TUI takes the model of a conversation's first message for the user's choice: that one keeps it, and the
+          // first request is handed over instead.
+          const passes = editor.wire(target) !== "unknown" && !bypasses.has(target.provider)
+          if (first && !session.parent && passes) return
+        }
         message.model = modelOf(to)
       }),
 
     "chat.headers": (request, output) =>
-      safe("chat.headers", () => {
+      safe("chat.headers", async () => {
+        const provider = request.model.providerID
         // Bedrock signs all headers; a request whose tag is taken off would be refused.
-        if (request.model.api.npm.includes("amazon-bedrock")) return
+        if (request.model.api.npm.includes("amazon-bedrock") || bypasses.has(provider)) return
+        await wrapping.hold(clock)
         const message = request.message as unknown as Message & { model: ModelRef }
         const { variant } = message.model
         const target = targetOf({
-          providerID: request.model.providerID,
+          providerID: provider,
           modelID: request.model.id,
           ...(variant && { variant }),
         })
         const tagged = { session: request.sessionID, agent: request.agent, target, message }
-        output.headers[TAG] = wrapping.tag(carrier(tagged, services), clock.now())
+        const tag = (output.headers[TAG] = wrapping.tag(carrier(tagged, services), clock.now()))
+        // The request for a title runs beside the turn, and the events do not tell of it.
+        if (request.agent !== "title") bypasses.tagged(request.sessionID, provider, tag)
       }),
 
     "command.execute.before": async (command) => {
@@ -147,18 +161,17 @@ const server: Plugin = async (input: PluginInput, options?: Record<string, unkno
   return hooks
 }
 
+const outOfReach = (provider: string): Toast => ({
+  title: `Requests to ${provider} are out of reach`,
+  message:
+    "Another plugin sends them with a fetch it took before the sidecar was loaded: they are counted, but a limit is only " +
+    "noticed when a turn has failed. List the sidecar's plugin before that one.",
+  variant: "warning",
+})
+
 const isImage = (part: object): boolean => "mime" in part && String(part.mime).startsWith("image/")
 
 /** A message no model gets to see. */
 const unsent = (parts: object[]): boolean => parts.every((part) => "ignored" in part && part.ignored === true)
-
-function welcome(editor: OpenCode, reply: HelloReply): void {
-  editor.toasts = reply.toasts ?? true
-  const warnings = reply.warnings ?? []
-  for (const warning of warnings) editor.log("warn", warning)
-  if (warnings.length > 0) {
-    editor.toast({ title: "Rate-limit configuration", message: warnings.join("\n"), variant: "warning" })
-  }
-}
 
 export default { id: "rate-limit-sidecar", server }

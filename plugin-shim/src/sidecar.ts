@@ -19,6 +19,7 @@ const HELLO_MS = 2_000
 const STATUS_MS = 2_000
 const PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 30_000
+const AGAIN_MS = 5_000
 const RELAUNCH_MS = 60_000
 const OUTCOMES_KEPT = 500
 const EVENTS_KEPT = 1_000
@@ -52,6 +53,7 @@ export class Sidecar {
   #greeting: Promise<boolean> | undefined
   /** The socket we introduced ourselves at; another one is another daemon, which does not know us. */
   #greeted: string | undefined
+  #greetedAt = 0
   #reply: HelloReply | undefined
   #failures = 0
   #pausedUntil = 0
@@ -128,6 +130,19 @@ export class Sidecar {
     const answer = await this.#ask("GET", "/v1/status?format=text", undefined, STATUS_MS)
     const text = (answer?.data as { text?: unknown } | null | undefined)?.text
     return typeof text === "string" ? text : undefined
+  }
+
+  /** Whether a running turn may be moved with this version of the editor; undefined while the daemon has not said. */
+  get handover(): boolean | undefined {
+    return this.#reply?.handover
+  }
+
+  /** Asks again, once in a while, whether running turns may be moved: a self-test may have passed meanwhile. */
+  async renew(): Promise<void> {
+    if (this.#reply?.handover !== false || this.#clock.now() - this.#greetedAt < AGAIN_MS) return
+    if (this.#clock.now() < this.#pausedUntil) return
+    this.#greeted = undefined
+    await this.#introduced()
   }
 
   /** How long a provider may take until its first byte, in milliseconds; undefined when that is not limited. */
@@ -216,6 +231,7 @@ export class Sidecar {
     if (done.answer.status !== 200) return this.#failed(undefined, `it refuses us (HTTP ${done.answer.status})`)
     this.#reached()
     this.#greeted = identity
+    this.#greetedAt = this.#clock.now()
     this.#reply = (done.answer.data ?? {}) as HelloReply
     this.#options.hears.greeted(this.#reply)
     return true

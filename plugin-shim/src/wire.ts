@@ -13,6 +13,8 @@ const ENDPOINTS: [RegExp, Wire][] = [
   [/\/messages$/, "anthropic"],
   [/\/publishers\/anthropic\/models\/[^/]+:(streamRawPredict|rawPredict)$/, "anthropic"],
   [/\/models\/[^/]+:(streamGenerateContent|generateContent)$/, "gemini"],
+  // Google's coding subscriptions, as login plugins ask them: the same format, inside `request` and `response`.
+  [/\/v1internal:(streamGenerateContent|generateContent)$/, "gemini"],
 ]
 
 const PACKAGES: Record<string, Wire> = {
@@ -59,7 +61,7 @@ const CHARS_PER_TOKEN = 4
 /** Reads a request; `tokens` is what the conversation is known to hold, 0 when that is not known. */
 export function read(url: string, body: string, tokens: number): Asked {
   const json = parse(body)
-  const tools = json?.["tools"]
+  const tools = json?.["tools"] ?? object(json?.["request"])["tools"]
   const images = IMAGE.test(body)
   return {
     stream: json?.["stream"] === true || /:stream/.test(pathOf(url)),
@@ -155,6 +157,7 @@ function ofAnthropic(event: Json): Meaning {
 
 function ofGemini(event: Json): Meaning {
   if (object(event["promptFeedback"])["blockReason"]) return "content"
+  if ("response" in event) return ofGemini(object(event["response"]))
   if (!("candidates" in event)) return "usageMetadata" in event ? "nothing" : "content"
   for (const candidate of list(event["candidates"])) {
     if (stopped(candidate["finishReason"])) return "content"

@@ -32,6 +32,8 @@ interface Script {
   signal?: AbortSignal
   headers?: Record<string, string>
   reporting?: () => void
+  /** What the daemon said of running turns. */
+  handover?: boolean
 }
 
 function setup(script: Script) {
@@ -53,6 +55,7 @@ function setup(script: Script) {
       outcome: async (outcome) => (outcomes.push(outcome), script.reporting?.(), script.outcomes?.shift()),
       report: (outcome) => void reports.push(outcome),
       patience: () => 60_000,
+      handover: script.handover,
     },
   }
   const tagged: Tagged = {
@@ -354,6 +357,79 @@ describe("titles and compactions", () => {
     await run()
     expect(editor.toasts).toEqual([])
   })
+})
+
+describe("where turns may not be handed over", () => {
+  const access = {
+    wire: "openai-chat" as const,
+    baseURL: "https://beta.test/v1",
+    key: "BETA-KEY",
+    model: "m1",
+    headers: {},
+  }
+  const arrival = { title: "Switched", message: "" }
+
+  test("a step goes to the same wire elsewhere, and nothing is stored or made up", async () => {
+    const { run, editor, routes, reports, sessions } = setup({
+      handover: false,
+      outcomes: [{ ...switchTo(BETA), arrival }],
+      answers: [limited],
+    })
+    editor.accesses.set("beta/m1", access)
+    expect(await (await run()).text()).toBe(ANSWER)
+    expect(routes.map(({ mobility, target }) => [mobility, target])).toEqual([
+      ["same_wire", ALPHA],
+      ["same_wire", BETA],
+    ])
+    expect(reports).toMatchObject([{ target: BETA, ended: "ok" }])
+    expect(editor.toasts).toEqual([arrival])
+    expect(editor.redirected).toEqual([])
+    expect(sessions.at("ses_1").served).toEqual(BETA)
+  })
+
+  test("a step that has no way there ends as it ended", async () => {
+    const { run, editor } = setup({ handover: false, outcomes: [switchTo(BETA)], answers: [limited] })
+    expect((await run()).status).toBe(429)
+    expect(editor.redirected).toEqual([])
+  })
+
+  test("a step answered by whom the editor asked is not said to be another's", async () => {
+    const { run, sessions } = setup({ handover: false })
+    sessions.at("ses_1").served = BETA
+    await run()
+    expect(sessions.at("ses_1").served).toBeUndefined()
+  })
+
+  test("what the editor knows of itself counts until the daemon has spoken", async () => {
+    const { run, editor, routes } = setup({})
+    editor.tested = false
+    await run()
+    expect(routes).toMatchObject([{ mobility: "same_wire" }])
+  })
+
+  test("a handover that failed is made up for in the same way", async () => {
+    const { run, editor } = setup({ outcomes: [switchTo(BETA)], answers: [limited] })
+    editor.redirecting = () => Promise.resolve(false)
+    editor.accesses.set("beta/m1", access)
+    expect(await (await run()).text()).toBe(ANSWER)
+    expect(editor.redirected.length).toBe(1)
+  })
+
+  test("a title's answer says nothing of the step's", async () => {
+    const { run, editor, sessions } = setup({ handover: false, tagged: { agent: "title" }, routes: [switchTo(BETA)] })
+    editor.accesses.set("beta/m1", access)
+    await run()
+    expect(sessions.at("ses_1").served).toBeUndefined()
+  })
+})
+
+test("a model another plugin chose for a turn that is elsewhere is asked about like any other", async () => {
+  const gamma = { provider: "gamma", model: "m1" }
+  const { run, sessions, routes, editor } = setup({ tagged: { target: gamma } })
+  sessions.at("ses_1").moved("msg_1", BETA, ALPHA)
+  expect(await (await run()).text()).toBe(ANSWER)
+  expect(routes).toMatchObject([{ target: gamma }])
+  expect(editor.redirected).toEqual([])
 })
 
 test("a refusal says why in words OpenCode does not take for a passing failure", async () => {

@@ -52,6 +52,14 @@ describe("what the daemon is told", () => {
     })
   })
 
+  test("of a step somebody else answered: who did, and no cost, as OpenCode reckoned with the wrong prices", () => {
+    const served = { provider: "beta", model: "m2", variant: "high" }
+    const told = report(step({}), served)?.properties["info"] as object
+    expect(told).toMatchObject({ providerID: "beta", modelID: "m2", variant: "high", cost: 0, tokens: tokens(10, 3) })
+    const error = { name: "APIError", data: { message: "no", statusCode: 429 } }
+    expect(report(step({ error }), served)?.properties["info"]).toMatchObject({ providerID: "alpha", modelID: "m1" })
+  })
+
   test.each([
     ["a step that goes on", step({ time: { created: 1 } })],
     ["the empty step of a handover", step({ tokens: tokens(0, 0), finish: "tool-calls" })],

@@ -97,6 +97,7 @@ export class FakeTransport implements Transport {
 export const PROCEED = { action: "proceed", reason: { code: "free", text: "free to use" } }
 export const HELLO: Hello = {
   protocol: 1,
+  executable: "/bin/editor",
   client: "test",
   client_version: "1",
   shim_version: "1",
@@ -106,6 +107,7 @@ export const HELLO: Hello = {
 
 /** An editor that remembers what it was asked to do. */
 export class FakeEditor implements Editor {
+  tested = true
   targets = new Set(["alpha/m1", "beta/m1", "gamma/m1"])
   accesses = new Map<string, Access>()
   toasts: Toast[] = []

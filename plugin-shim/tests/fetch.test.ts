@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { TAG, Wrapping, type Carrier } from "../src/fetch.ts"
+import { FakeClock } from "./fake.ts"
 
 const REAL = globalThis.fetch
 const URL = "https://alpha.test/v1/chat/completions"
@@ -27,6 +28,10 @@ const carrying =
     calls.push(request.body)
     return send(request.url, request.init)
   }
+
+const without = (call: () => Promise<Response>) => Object.assign(call, { preconnect: () => undefined }) as typeof fetch
+const refusing = without(() => Promise.reject(new Error("no")))
+const silent = without(() => new Promise<never>(() => undefined))
 
 test("an untagged request is not touched at all", async () => {
   const wrapping = new Wrapping("/a")
@@ -146,6 +151,71 @@ describe("the wrapper", () => {
     await fetch(URL, { method: "POST", headers: { [TAG]: again.tag(carrying(calls), 0) }, body: "x" })
     expect(calls).toEqual(["x"])
     again.remove()
+  })
+
+  test("stays where another one over it passes everything on", async () => {
+    const wrapping = new Wrapping("/a")
+    const ours = globalThis.fetch
+    let calls = 0
+    const theirs = Object.assign((...args: Parameters<typeof fetch>) => (calls++, ours(...args)), {
+      preconnect: ours.preconnect,
+    }) as typeof fetch
+    globalThis.fetch = theirs
+    await wrapping.hold(new FakeClock())
+    await wrapping.hold(new FakeClock())
+    expect(globalThis.fetch).toBe(theirs)
+    expect([calls, seen.length]).toEqual([1, 0])
+    globalThis.fetch = ours
+    wrapping.remove()
+  })
+
+  test.each([
+    ["what another plugin had found before it was put back", () => base],
+    ["another one does not let through", () => refusing],
+    ["another one never answers", () => silent],
+  ])("is put on again where %s", async (_, other) => {
+    const wrapping = new Wrapping("/a")
+    const taken = (globalThis.fetch = other())
+    const clock = new FakeClock()
+    const holding = wrapping.hold(clock)
+    await clock.advance(250)
+    await holding
+    expect(globalThis.fetch).not.toBe(taken)
+    const calls: string[] = []
+    globalThis.fetch = Object.assign(globalThis.fetch, { preconnect: base.preconnect })
+    await fetch(URL, {
+      method: "POST",
+      headers: {
+        [TAG]: wrapping.tag(async (request) => {
+          calls.push(request.body)
+          return new Response("")
+        }, 0),
+      },
+      body: "x",
+    })
+    expect(calls).toEqual(["x"])
+    wrapping.remove()
+    expect(globalThis.fetch).toBe(taken)
+  })
+
+  test("that was kept by another plugin serves for as long as the process lives", async () => {
+    const first = new Wrapping("/a")
+    const kept = globalThis.fetch
+    first.remove()
+    const again = new Wrapping("/a")
+    const calls: string[] = []
+    await kept(URL, { method: "POST", headers: { [TAG]: again.tag(carrying(calls), 0) }, body: "x" })
+    expect(calls).toEqual(["x"])
+    again.remove()
+  })
+
+  test("a request that was tagged and has not come is missed", async () => {
+    const wrapping = new Wrapping("/a")
+    const tag = wrapping.tag(carrying(), 0)
+    expect([wrapping.missed(tag), wrapping.missed("unknown")]).toEqual([true, false])
+    await fetch(URL, { method: "POST", headers: { [TAG]: tag }, body: "x" })
+    expect(wrapping.missed(tag)).toBe(false)
+    wrapping.remove()
   })
 
   test("a directory is served by the copy loaded last", () => {

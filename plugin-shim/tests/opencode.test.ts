@@ -160,6 +160,32 @@ describe("storing a message again", () => {
     })
   })
 
+  test("leaves nothing to plugins that come after us", async () => {
+    const { host, editor } = setup()
+    host.chatMessage = async (output) => {
+      editor.claim(output)
+      output.parts.push({ type: "text", text: "added" })
+      output.parts.unshift({ type: "text", text: "added" })
+      output.parts.splice(0, 0, { type: "text", text: "added" })
+      output.message["model"] = { providerID: "gamma", modelID: "m1" }
+    }
+    expect(await editor.redirect(message(), BETA, ALPHA)).toBe(true)
+    expect(JSON.parse(JSON.stringify(host.stored))).toEqual([
+      { message: { ...message(), model: modelOf(BETA) }, parts: [] },
+    ])
+    expect({ ...host.stored[0]?.message }).toMatchObject({ model: modelOf(BETA) })
+  })
+
+  test("has failed when OpenCode stored another model all the same", async () => {
+    const { host, editor } = setup()
+    host.prompting = (prompt) => {
+      editor.claim({ message: { id: prompt.body.messageID ?? "" }, parts: [] })
+      return Promise.resolve({ data: { info: { ...message(), model: modelOf(ALPHA) }, parts: [] } })
+    }
+    expect(await editor.redirect(message(), BETA, ALPHA)).toBe(false)
+    expect(await editor.redirect(message(), ALPHA, ALPHA)).toBe(true)
+  })
+
   test("puts back what the user chose, into the message as it is now", async () => {
     const { host, editor } = setup()
     host.chatMessage = async (output) => void editor.claim(output)

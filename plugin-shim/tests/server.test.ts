@@ -193,6 +193,57 @@ describe("a message", () => {
   })
 })
 
+describe("an OpenCode the daemon does not trust with a handover", () => {
+  const held = { protocol: 1, version: "1", handover: false, handover_why: "OpenCode 9 is new." }
+
+  test("has its messages redirected, the first of a conversation too, and nothing stored again", async () => {
+    answers.set("/v1/hello", () => held)
+    answers.set("/v1/route", () => toBeta())
+    await emit("session.created", { sessionID: "ses_1", info: { id: "ses_1" } })
+    expect((await say()).model).toEqual({ providerID: "beta", modelID: "m1" })
+    await emit("session.idle", { sessionID: "ses_1" })
+    await settle()
+    expect(host.prompts).toEqual([])
+    expect(host.toasts).toMatchObject([{ title: "Running turns are not moved" }])
+  })
+
+  test("has its steps rerouted within their wire, and told as the one's who answered", async () => {
+    answers.set("/v1/hello", () => held)
+    const given = await say()
+    answers.set("/v1/route", (body) =>
+      (body["target"] as { provider: string }).provider === "alpha" ? toBeta() : PROCEED,
+    )
+    expect((await ask(given)).text).toBe(ANSWER)
+    expect(providers.map(({ url }) => url)).toEqual(["https://beta.test/v1/chat/completions"])
+    const info = { id: "msg_2", sessionID: "ses_1", role: "assistant", providerID: "alpha", modelID: "m1" }
+    await emit("message.updated", {
+      sessionID: "ses_1",
+      info: { ...info, tokens: { input: 1, output: 1 }, time: { completed: 1 } },
+    })
+    await hooks.dispose?.()
+    expect(JSON.stringify(told.find(({ path }) => path === "/v1/events")?.body)).toContain('"providerID":"beta"')
+    expect(host.stored).toEqual([])
+  })
+})
+
+test("a provider whose requests do not pass is named, and its requests are not tagged any more", async () => {
+  const given = message()
+  const model = { id: "m1", providerID: "alpha", api: { npm: "@ai-sdk/openai-compatible" } }
+  const tags = async () => {
+    const output = { headers: {} as Record<string, string> }
+    await hooks["chat.headers"]?.({ sessionID: "ses_1", agent: "build", model, message: given } as never, output)
+    return Object.keys(output.headers)
+  }
+  expect(await tags()).toEqual([TAG])
+  await emit("session.error", { sessionID: "ses_1", error: { name: "APIError", data: { statusCode: 429 } } })
+  expect(await tags()).toEqual([])
+  answers.set("/v1/route", () => toBeta())
+  await emit("session.created", { sessionID: "ses_3", info: { id: "ses_3" } })
+  // Not even for the first message of a conversation: no request would come to be handed over.
+  expect((await say(message("msg_3", "ses_3"))).model.providerID).toBe("beta")
+  expect(host.toasts).toContainEqual(expect.objectContaining({ title: "Requests to alpha are out of reach" }))
+})
+
 describe("a request", () => {
   test("is tagged, asked for, sent without the tag, and reported", async () => {
     const { tagged, text } = await ask()

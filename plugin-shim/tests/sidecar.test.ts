@@ -47,6 +47,29 @@ function setup(describing = () => Promise.resolve(HELLO)) {
   return { clock, transport, heard, toasts, sidecar, timed }
 }
 
+test("whether turns may be moved is asked again now and then while they may not", async () => {
+  const { clock, transport, sidecar, heard } = setup()
+  expect(sidecar.handover).toBeUndefined()
+  await sidecar.renew()
+  const said = (handover?: boolean) =>
+    transport.says("/v1/hello", { protocol: 1, version: "1", ...(handover !== undefined && { handover }) })
+  said(false)
+  await sidecar.route(ROUTE)
+  expect([sidecar.handover, heard.length]).toEqual([false, 1])
+  await sidecar.renew()
+  expect(heard.length).toBe(1)
+  await clock.advance(5_000)
+  await sidecar.renew()
+  expect([sidecar.handover, heard.length]).toEqual([false, 2])
+  said(true)
+  await clock.advance(5_000)
+  await sidecar.renew()
+  expect([sidecar.handover, heard.length]).toEqual([true, 3])
+  await clock.advance(60_000)
+  await sidecar.renew()
+  expect(heard.length).toBe(3)
+})
+
 describe("the start", () => {
   test("finds a daemon that serves, and introduces itself before the first question", async () => {
     const { transport, sidecar, heard } = setup()

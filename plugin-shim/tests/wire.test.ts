@@ -16,6 +16,8 @@ describe("recognise", () => {
     ],
     ["https://generativelanguage.googleapis.com/v1beta/models/gemini-3:streamGenerateContent?alt=sse", "gemini"],
     ["https://generativelanguage.googleapis.com/v1beta/models/gemini-3:generateContent", "gemini"],
+    ["https://cloudcode-pa.googleapis.com/v1internal:streamGenerateContent?alt=sse", "gemini"],
+    ["https://cloudcode-pa.googleapis.com/v1internal:loadCodeAssist", "unknown"],
     [
       "https://r-aiplatform.googleapis.com/v1/projects/p/locations/r/publishers/mistralai/models/c:streamRawPredict",
       "unknown",
@@ -47,6 +49,11 @@ describe("read", () => {
       stream: false,
       needs: { tools: false },
     })
+  })
+
+  test("a login plugin's wrapper holds the tools", () => {
+    expect(read(url, '{"project":"p","request":{"tools":[{}]}}', 0).needs.tools).toBe(true)
+    expect(read(url, '{"project":"p","request":{}}', 0).needs.tools).toBe(false)
   })
 
   test("gemini says stream in its address", () => {
@@ -119,6 +126,8 @@ describe("meaning", () => {
     ["anthropic", { type: "message_delta", delta: { stop_reason: "end_turn" } }, "nothing"],
     ["anthropic", { type: "message_delta", delta: { stop_reason: "refusal" } }, "content"],
     ["gemini", { error: { code: 429 } }, "error"],
+    ["gemini", { response: parts([{ text: "x" }]) }, "content"],
+    ["gemini", { response: parts([{ text: "" }], "STOP") }, "nothing"],
     ["gemini", parts([{ text: "x" }]), "content"],
     ["gemini", parts([{ functionCall: { name: "f" } }]), "content"],
     ["gemini", parts([{ text: "", thought: true }], "STOP"), "nothing"],

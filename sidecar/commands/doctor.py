@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 import sidecar
 from sidecar.client import DaemonAnswerError, DaemonUnavailableError, call
+from sidecar.commands import doctor_live
+from sidecar.commands.doctor_plugins import rivals
 from sidecar.commands.files import state_file
 from sidecar.commands.install import command_on_path
 from sidecar.config.load import VARIABLE, load
@@ -21,12 +23,14 @@ from sidecar.config.problems import ConfigError
 from sidecar.core.words import span
 from sidecar.daemon.lifecycle import running
 from sidecar.installation import Installation, is_ours
-from sidecar.opencode_binary import TESTED_VERSION, OpenCodeMissingError, on_this_machine, version_of
+from sidecar.opencode_binary import TESTED_VERSION, OpenCodeMissingError, known_good, on_this_machine, version_of
 from sidecar.paths import Paths, from_environment
+from sidecar.verified import Result, Verified
 
 HELP = "Look at everything that can be wrong and say how to put it right; exit code 1 if there is a problem."
 EXAMPLE = """
   rate-limit-sidecar doctor
+  rate-limit-sidecar doctor --live    # does a switch with the installed OpenCode
 """
 
 _SIGNS = {"ok": "✓", "note": "·", "problem": "✗"}
@@ -44,12 +48,15 @@ class Finding:
 Findings = Iterator[Finding]
 
 
-def configure(_parser: argparse.ArgumentParser) -> None:
-    """Declare no arguments."""
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    doctor_live.configure(parser)
 
 
-def run(_args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Look and print; what was found wrong comes with its fix."""
+    if args.live:
+        return doctor_live.run(args)
     paths = from_environment()
     problems = 0
     for check in CHECKS:
@@ -161,9 +168,15 @@ def _plugin(paths: Paths) -> Findings:
         yield Finding("problem", f"the plugin is version {version}, this command {sidecar.__version__}", _INSTALL)
     if installation.shim.with_name("plugin-shim.new").exists():
         yield Finding("note", "an installation was interrupted and left files behind", _INSTALL)
+    for rival in rivals(paths, Path.cwd()):
+        yield Finding(
+            "note",
+            f"OpenCode also loads {rival}, which by its name reacts to failing turns too",
+            "it hears only of what nobody could answer, and may then send that turn again: keep one of the two",
+        )
 
 
-def _opencode(_paths: Paths) -> Findings:
+def _opencode(paths: Paths) -> Findings:
     try:
         executable = on_this_machine()
     except OpenCodeMissingError as error:
@@ -177,12 +190,23 @@ def _opencode(_paths: Paths) -> Findings:
         yield Finding(
             "problem", f"{executable} does not tell its version", f"npm install -g opencode-ai@{TESTED_VERSION}"
         )
-    elif version != TESTED_VERSION:
-        yield Finding("note", f"OpenCode {version} at {executable}; tested is {TESTED_VERSION}")
+    elif version not in known_good():
+        yield _untested(Verified(paths.verified).of(version), f"OpenCode {version} at {executable}; ")
     else:
         yield Finding("ok", f"OpenCode {version} at {executable}, the tested version")
 
 
+def _untested(result: Result | None, head: str) -> Finding:
+    head += f"tested is {TESTED_VERSION}"
+    if result is None:
+        return Finding("note", f"{head}: until a self-test has passed, running turns are not moved", _LIVE)
+    ago = span(max(0.0, time.time() - result.at))
+    if result.passed:
+        return Finding("ok", f"{head}, and this one passed the self-test {ago} ago")
+    return Finding("problem", f"{head}, and this one failed the self-test {ago} ago: {result.why}", _LIVE)
+
+
+_LIVE = "rate-limit-sidecar doctor --live"
 _INSTALL = "rate-limit-sidecar install"
 CHECKS: tuple[Callable[[Paths], Findings], ...] = (_program, _daemon, _places, _configuration, _plugin, _opencode)
 

@@ -5,12 +5,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import IO, Any
 
 import sidecar
 from sidecar.client import DaemonAnswerError, DaemonUnavailableError, call
 from sidecar.daemon.lifecycle import EXIT_ALREADY_RUNNING, running
+from sidecar.itself import words
 from sidecar.paths import Paths, from_environment
 
 HELP = "Start the daemon in the background, unless it already runs; done when it answers."
@@ -19,10 +19,6 @@ EXAMPLE = """
 """
 PATIENCE_S = 5.0
 _PAUSE_S = 0.02
-# Not `-m sidecar`: that would import from the current directory first, and a project may well have a json.py.
-_CHILD = (
-    "import sys; sys.path.append(sys.argv[1]); sys.argv = sys.argv[2:]; from sidecar.cli import main; sys.exit(main())"
-)
 
 
 def configure(_parser: argparse.ArgumentParser) -> None:
@@ -60,9 +56,8 @@ def start(paths: Paths) -> int:
 def _spawn(errors: IO[bytes]) -> subprocess.Popen[bytes]:
     errors.seek(0)
     errors.truncate()
-    root = str(Path(sidecar.__file__).parent.parent)
     return subprocess.Popen(  # noqa: S603 - our own interpreter, our own code
-        [sys.executable, "-P", "-c", _CHILD, root, "rate-limit-sidecar", "serve", "--quiet"],
+        words("serve", "--quiet"),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=errors,

@@ -232,6 +232,7 @@ class Config(Strict):
     error_patterns: list[ErrorPattern] = []
     webhooks: list[Webhook] = []
     toasts: bool = True
+    self_test: bool = Field(True, description="try an OpenCode version that is new once, in the background")
     state_file: str | None = None
     log: LogSettings = LogSettings()
 

@@ -6,7 +6,7 @@ words are our own: a provider's text never gets in here.
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from sidecar.core.events import TargetRef
 from sidecar.core.failure import Kind, Scope
@@ -85,6 +85,8 @@ class HelloReply(Answer):
     warnings: tuple[str, ...] = ()
     toasts: bool = True
     first_token_timeout_s: dict[str, float] = {}
+    handover: bool = Field(True, description="whether running turns may be moved with this version of the editor")
+    handover_why: str = Field("", description="why not, in words for a person")
 
 
 class EventsReply(Answer):

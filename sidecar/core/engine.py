@@ -14,7 +14,7 @@ from sidecar.core.budget import Reached, guard_reached, reached
 from sidecar.core.checks import metered, settings_of
 from sidecar.core.decisions import Decision, EventsReply, FailureInfo, HelloReply, Notice, Reason
 from sidecar.core.editor import SessionDeleted, SessionFailed, StepBegan, StepEnded, read
-from sidecar.core.events import PROTOCOL, EditorEvents, Hello, Outcome, Route, TargetCommand
+from sidecar.core.events import PROTOCOL, STEPS, EditorEvents, Hello, Outcome, Route, TargetCommand
 from sidecar.core.failure import Evidence, Failure, Kind, Scope
 from sidecar.core.lint import lint
 from sidecar.core.memory import Memory
@@ -197,7 +197,7 @@ class Engine:
             return Decision(reason=Reason(code="known", text="already reported"))
         memory.usage.learn(target, learn_limits(target.provider, event.headers, at), at)
         memory.sessions.saw_attempt(event.session, target.provider)
-        if event.mobility == "handover":
+        if event.mobility in STEPS:
             memory.current = target
         if event.ended == "ok":
             self._records.append(records.ended(event, at))

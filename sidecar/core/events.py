@@ -23,7 +23,9 @@ Amount = Annotated[int, Field(ge=0, le=10**12)]
 Dollars = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 
 Wire = Literal["openai-chat", "openai-responses", "anthropic", "gemini", "unknown"]
-Mobility = Literal["handover", "reroute", "fixed"]
+Mobility = Literal["handover", "same_wire", "reroute", "fixed"]
+# Requests that are steps of a turn; the others stand beside it.
+STEPS: frozenset[Mobility] = frozenset({"handover", "same_wire"})
 
 
 class Event(BaseModel):
@@ -81,6 +83,7 @@ class Hello(Event):
     client: Name = "unknown"
     client_version: Name = ""
     shim_version: Name = ""
+    executable: Name = Field("", description="the editor's own program, absolute; a self-test of a new version runs it")
     directory: Name = ""
     overrides: Text | None = Field(None, description="RATE_LIMIT_PROVIDERS of that window: JSON, laid over `providers`")
     providers: Annotated[list[ProviderInfo], Field(max_length=1_000)] = []
@@ -107,8 +110,8 @@ class _Request(Event):
     wire: Wire = "unknown"
     mobility: Mobility = Field(
         "handover",
-        description="handover: the step can move to any target; reroute: this one request can go to a target of the "
-        "same wire; fixed: it can only be sent or not",
+        description="handover: the step can move to any target; same_wire: its requests can go to targets of the same "
+        "wire; reroute: the same for a request that is no step of a turn; fixed: it can only be sent or not",
     )
     needs: Needs = Needs()
 

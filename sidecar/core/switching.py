@@ -10,7 +10,7 @@ from dataclasses import replace
 from sidecar.config.models import Config
 from sidecar.core.checks import No, Situation, check, check_here, metered
 from sidecar.core.decisions import Decision, Notice, Reason, Rejected, Toast
-from sidecar.core.events import Outcome, Route, TargetRef
+from sidecar.core.events import STEPS, Outcome, Route, TargetRef
 from sidecar.core.failure import Failure, Kind
 from sidecar.core.memory import Memory
 from sidecar.core.routing import Candidate, Choice, blended, candidates, choose, reject, soonest
@@ -55,7 +55,7 @@ class Mover:
         self._message = opening
         if peek:
             self._session = Session(wanted=event.target, current=event.target, turn=Turn(event.turn))
-        elif event.mobility == "handover" and (
+        elif event.mobility in STEPS and (
             isinstance(event, Route) or memory.sessions.may_be_at(event.session, event.turn)
         ):
             self._session = memory.sessions.at(
@@ -86,7 +86,7 @@ class Mover:
             now=self._now,
             needs=event.needs,
             failed=self._turn.failed,
-            only_wire=event.wire if event.mobility == "reroute" else None,
+            only_wire=event.wire if event.mobility in ("reroute", "same_wire") else None,
             turns=self._memory.turns,
             spent=self._memory.guard_spent(self._now),
             permitted=self._memory.permitted_today(self._now),
@@ -270,7 +270,7 @@ class Mover:
         source = self._wanted if self._message else self._target
         if moved:
             self._note("switch", reason, str(source), str(to.target), until)
-        loud = moved and self._config.toasts and self._event.mobility == "handover"
+        loud = moved and self._config.toasts and self._event.mobility in STEPS
         return Decision(
             action="switch",
             target=ref,
@@ -290,12 +290,14 @@ class Mover:
         ask = self._ask(choice)
         reason = Reason(code="nothing_free", text=f"{no.text}; no other target is free{when}{ask}")
         toast = None
-        if not self._turn.told and self._event.mobility == "handover":
+        if not self._turn.told and self._event.mobility in STEPS:
             self._turn.told = True
             self._note("all_limited", reason, str(self._target), None, first.until if first else None)
             if self._config.toasts:
-                message = f"{self._target}: {no.text}{when}{ask}."
-                toast = Toast(title="No target is free", message=message, variant="error", duration_ms=12_000)
+                again = self._after_this()
+                message = f"{self._target}: {no.text}{again or when}{ask}."
+                title = "This turn cannot be moved" if again else "No target is free"
+                toast = Toast(title=title, message=message, variant="error", duration_ms=12_000)
         # A conversation does without a title; it does not do without its compaction.
         needless = self._event.mobility == "reroute" and self._event.agent == "title"
         return Decision(
@@ -306,10 +308,18 @@ class Mover:
             rejected=choice.rejected,
         )
 
+    def _after_this(self) -> str:
+        """Say where a new turn would go when only its wire format keeps this one where it is."""
+        if self._event.mobility != "same_wire":
+            return ""
+        free = replace(self._situation(), only_wire=None)
+        candidate = choose([c for c in candidates(free) if c.target != self._target], free).candidate
+        return "" if candidate is None else f"; stop it and send it again, then {candidate.target} answers"
+
     def _resumes(self, first: Rejected) -> bool:
         """Whether the turn is worth holding until the first target is free."""
         left = (first.until or 0.0) - self._now
-        moves = not self._message and self._event.mobility == "handover" and not self._content_sent
+        moves = not self._message and self._event.mobility in STEPS and not self._content_sent
         return moves and left <= self._config.resume_within and self._turn.resumes < RESUMES
 
     def _resume(self, first: Rejected, no: No) -> Decision:
@@ -373,7 +383,9 @@ class Mover:
         when = "tried" if reason.code in (Kind.AUTH, Kind.BILLING) else "free"
         rest = f", {when} again in {span(until - self._now)}" if until is not None and until > self._now else ""
         cost = self._price(source, to)
-        return Toast(title=f"Switched to {to}", message=f"{source}: {why}{rest}.{cost}", variant="warning")
+        # Only the editor itself could write down who really answered.
+        named = f" OpenCode's own record names {source} all the same." if self._event.mobility == "same_wire" else ""
+        return Toast(title=f"Switched to {to}", message=f"{source}: {why}{rest}.{cost}{named}", variant="warning")
 
     def _price(self, source: Target, to: Target) -> str:
         """Say what the new target costs where that is more than what the old one does."""

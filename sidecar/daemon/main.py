@@ -25,11 +25,13 @@ from sidecar.daemon.log import Log
 from sidecar.daemon.metrics import Facts, Metrics
 from sidecar.daemon.places import history_file, log_file, state_file
 from sidecar.daemon.push import Broadcaster
+from sidecar.daemon.selftests import SelfTests
 from sidecar.daemon.server import Server
 from sidecar.daemon.service import Service
 from sidecar.daemon.watch import Watcher
 from sidecar.daemon.webhooks import HttpPost, Webhooks
 from sidecar.paths import Paths
+from sidecar.verified import Verified
 
 TICK_S = 2.0
 # An answer under way gets this long when the daemon is told to stop.
@@ -92,6 +94,9 @@ class Daemon:
         self._post = HttpPost()
         self._hooks = Webhooks(self._post, self.log)
         self._watcher = Watcher(lambda: configs.files, self.reload)
+        self._self_tests = SelfTests(
+            Verified(paths.verified), self.log, env, clock=clock, enabled=lambda: configs.user.self_test
+        )
         self._watching: asyncio.Task[None] | None = None
         state = state_file(paths, configs.user.state_file, env)
         self.history = History(history_file(state), self.log, clock=clock)
@@ -106,6 +111,7 @@ class Daemon:
             toast=self._push.toast,
             applied=self._applied,
             opened=self._watcher.refresh,
+            judge=self._self_tests.judge,
         )
         self.service.other_problems = lambda: tuple(filter(None, (self._log.problem, self.history.problem)))
         server = Server(self.service, self._push, os.geteuid(), self.metrics)
@@ -158,6 +164,7 @@ class Daemon:
         await self._runner.cleanup()
         if self._watching is not None:
             await self._watching
+        await self._self_tests.close()
         await self._hooks.close()
         await self._post.close()
         # When another daemon took our place the file is its own: what was acknowledged is saved, no more is written.

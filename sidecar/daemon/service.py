@@ -19,6 +19,7 @@ from sidecar.core.records import Record
 from sidecar.core.snapshot import Snapshot
 from sidecar.daemon.configs import Change, Configs
 from sidecar.daemon.log import Logger
+from sidecar.daemon.selftests import Verdict
 from sidecar.daemon.store import Disk, Store
 
 _SAID = 512
@@ -56,7 +57,7 @@ class Service:
 
     `clock` gives epoch seconds. `listeners` hear every notice, `writers` every record, `toast` what people at the
     editors should see; `applied` is told of a new configuration of the user's, `opened` that there may be new files to
-    watch.
+    watch. `judge` says whether a window's running turns may be handed over.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Service:
         toast: Callable[[Toast, str], None] = lambda _toast, _directory: None,
         applied: Callable[[Config], None] = lambda _config: None,
         opened: Callable[[], None] = lambda: None,
+        judge: Callable[[Hello], Verdict] = lambda _hello: Verdict(handover=True),
         disk: Disk | None = None,
     ) -> None:
         self.clock = clock
@@ -80,6 +82,7 @@ class Service:
         self.other_problems: Callable[[], tuple[str, ...]] = tuple
         self._writers = writers
         self._listeners, self._toast, self._applied, self._opened = listeners, toast, applied, opened
+        self._judge = judge
         self._said: dict[str, tuple[str, ...]] = {}
         self.engine = self._new_engine()
         self.store = Store(state, lambda: self.engine.dump(self.clock()), log, lost=self._forget, disk=disk)
@@ -104,7 +107,14 @@ class Service:
         self._warn(event.directory, warnings)
         self._announce()
         self.store.touch()
-        return reply.model_copy(update={"warnings": (*problems, *warnings)})
+        verdict = self._judge(event)
+        return reply.model_copy(
+            update={
+                "warnings": (*problems, *warnings),
+                "handover": verdict.handover,
+                "handover_why": verdict.why,
+            }
+        )
 
     async def route(self, event: Route) -> Decision:
         """Decide before something is sent; answered at once, saved within a second."""

@@ -90,6 +90,13 @@ class Isolated:
             shutil.copy(other.config / name, self.config / name)
         (self.config / "node_modules").symlink_to(other.config / "node_modules")
 
+    def offline(self) -> None:
+        """Leave OpenCode nothing to install: its plugin package, which ours does not need, passes for installed."""
+        wanted = {"dependencies": {"@opencode-ai/plugin": "*"}}
+        (self.config / "node_modules").mkdir(exist_ok=True)
+        (self.config / "package.json").write_text(json.dumps(wanted))
+        (self.config / "package-lock.json").write_text(json.dumps({"lockfileVersion": 3, "packages": {"": wanted}}))
+
     def limits(self, config: Mapping[str, Any]) -> None:
         """Write the sidecar's configuration for this home."""
         (self.config / "rate-limit.jsonc").write_text(json.dumps(config, indent=2))

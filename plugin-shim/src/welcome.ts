@@ -1,0 +1,55 @@
+/**
+ * What the daemon says to our introduction, told to the person once and not with every introduction.
+ *
+ * Words and bookkeeping only; nothing is decided here.
+ */
+
+import type { HelloReply, Toast } from "./protocol.ts"
+
+/** Who shows it. */
+export interface Host {
+  toasts: boolean
+  toast(toast: Toast): void
+  log(level: "warn", text: string): void
+}
+
+export class Welcome {
+  readonly #host: Host
+  #warned = new Set<string>()
+  /** Why running turns were not moved, as it was said last; undefined while they are. */
+  #held: string | undefined
+
+  constructor(host: Host) {
+    this.#host = host
+  }
+
+  hear(reply: HelloReply): void {
+    this.#host.toasts = reply.toasts ?? true
+    this.#warn(reply.warnings ?? [])
+    const why = reply.handover === false ? (reply.handover_why ?? "") : undefined
+    if (why === this.#held) return
+    this.#held = why
+    this.#host.toast(why === undefined ? MOVED : { ...HELD, message: `${why} ${HELD.message}`.trim() })
+  }
+
+  #warn(warnings: string[]): void {
+    const news = warnings.filter((warning) => !this.#warned.has(warning))
+    this.#warned = new Set(warnings)
+    for (const warning of news) this.#host.log("warn", warning)
+    if (news.length > 0) {
+      this.#host.toast({ title: "Rate-limit configuration", message: news.join("\n"), variant: "warning" })
+    }
+  }
+}
+
+const HELD: Toast = {
+  title: "Running turns are not moved",
+  message:
+    "Until it has passed one, a turn is moved when it begins, and its requests only to providers of the same format.",
+  variant: "warning",
+}
+const MOVED: Toast = {
+  title: "Running turns are moved",
+  message: "This version of OpenCode has passed the self-test.",
+  variant: "success",
+}
