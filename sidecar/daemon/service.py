@@ -14,6 +14,7 @@ from sidecar.config.models import Config
 from sidecar.core.decisions import Answer, Decision, EventsReply, HelloReply, Notice, Toast
 from sidecar.core.engine import Engine, Verb
 from sidecar.core.events import PROTOCOL, EditorEvents, Hello, Outcome, Route, TargetCommand
+from sidecar.core.roster import Roster
 from sidecar.core.snapshot import Snapshot
 from sidecar.daemon.configs import Change, Configs
 from sidecar.daemon.log import Logger
@@ -25,7 +26,9 @@ _SAID = 512
 class Health(Answer):
     """The answer to `GET /v1/health`: who serves, since when (epoch seconds), and what keeps it from doing all it can.
 
-    `degraded` means that decisions go on but something around them does not work; `problems` says what.
+    `degraded` means that decisions go on but something around them does not work; `problems` says what. `warnings` are
+    about things that work as they are but are hardly meant so: names in the configuration that match nothing, parts of
+    a project's configuration that are not taken, a plugin of another version.
     """
 
     version: str
@@ -34,6 +37,7 @@ class Health(Answer):
     started: float
     state: Literal["ok", "degraded"]
     problems: tuple[str, ...]
+    warnings: tuple[str, ...]
     state_file: str
 
 
@@ -137,6 +141,18 @@ class Service:
         """Say what `route` would decide and why; changes nothing."""
         return self.engine.explain(event, self.clock())
 
+    def roster(self, models_of: str | None = None) -> Roster:
+        """Give what there is to use, with the models of one provider.
+
+        Raises:
+            ValueError: nobody knows this provider; the message names those there are.
+        """
+        found = self.engine.roster(self.clock(), models_of=models_of)
+        if models_of is not None and all(provider.id != models_of for provider in found.providers):
+            names = ", ".join(provider.id for provider in found.providers) or "none yet; open the editor once"
+            raise ValueError(f"no provider {models_of!r}; known are: {names}")
+        return found
+
     def snapshot(self) -> Snapshot:
         """Give the engine's picture of this moment."""
         return self.engine.snapshot(self.clock())
@@ -156,6 +172,7 @@ class Service:
             started=self.started,
             state="degraded" if problems else "ok",
             problems=problems,
+            warnings=self._warnings(),
             state_file=str(self.store.path),
         )
 
@@ -168,6 +185,16 @@ class Service:
     def tick(self) -> None:
         """Look after what nobody reports; called every few seconds."""
         self.store.notice_deletion()
+
+    def _warnings(self) -> tuple[str, ...]:
+        # Only of the last window: of older ones nobody knows whether they are still open.
+        versions = [
+            f"the plugin OpenCode runs in {window.directory} is version {window.shim_version}, the daemon "
+            f"{sidecar.__version__}; close and open that OpenCode, or: rate-limit-sidecar restart"
+            for window in self.engine.windows()[-1:]
+            if window.shim_version not in ("", sidecar.__version__)
+        ]
+        return tuple(dict.fromkeys((*self.configs.warnings, *self.engine.unmatched(), *versions)))
 
     def _new_engine(self) -> Engine:
         return Engine(self.configs.user, version=sidecar.__version__)
