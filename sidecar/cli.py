@@ -26,6 +26,7 @@ INTERRUPTED, READER_GONE = 130, 141
 # name: (module under sidecar.commands, one line for the overview)
 COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("status", "show what is used, what is cooling down and until when"),
+    "providers": ("providers", "show what there is to use, who is connected to it, and its limits"),
     "logs": ("logs", "show what happened, newest last"),
     "start": ("start", "start the daemon in the background"),
     "stop": ("stop", "stop the daemon"),

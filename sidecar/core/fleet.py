@@ -128,6 +128,11 @@ class Fleet:
         agents = dict.fromkeys(a for c in self._directories.values() for a in c.window.agents)
         return Connected(list(providers.values()), Window(agents=tuple(agents)))
 
+    def may_have(self, provider: str) -> bool:
+        """Whether a provider is connected anywhere, or nothing is known of what is."""
+        known = [connected for connected in self._directories.values() if connected.known]
+        return not known or any(provider in connected.providers for connected in known)
+
     def name_of(self, provider: str) -> str:
         """Give the name people know a provider by, as the editor reported it last; else its id."""
         for connected in reversed(self._directories.values()):

@@ -52,6 +52,7 @@ def _provider(provider: str, used: list[str], memory: Memory, config: Config, no
     return ProviderStatus(
         id=provider,
         name=memory.fleet.name_of(provider),
+        connected=memory.fleet.may_have(provider),
         documented=_documented(provider),
         documented_for=CATALOGUE[provider].documented_for if provider in CATALOGUE else "",
         state=verdict[0],

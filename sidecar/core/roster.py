@@ -31,6 +31,12 @@ class WindowFacts(Answer):
     at: float
 
 
+class LearnedInfo(ReadingInfo):
+    """A limit the provider's own headers taught, of one `model` or (None) of all of them."""
+
+    model: str | None
+
+
 class ModelFacts(Answer):
     """One model of a provider; `connected` says that an editor has it, `configured` that the user wrote of it."""
 
@@ -51,7 +57,7 @@ class ModelFacts(Answer):
     why: str
     until: float | None
     limits: dict[str, float | str]
-    learned: tuple[ReadingInfo, ...]
+    learned: tuple[LearnedInfo, ...]
     requests_day: int
 
 
@@ -81,7 +87,7 @@ class ProviderFacts(Answer):
     key_env: tuple[str, ...]
     default_model: str
     limits: dict[str, float | str]
-    learned: tuple[ReadingInfo, ...]
+    learned: tuple[LearnedInfo, ...]
     documented: dict[str, int]
     documented_for: str
     models_count: int
@@ -152,7 +158,7 @@ def _provider(
         key_env=tuple(laid.key_env or ()),
         default_model=reported.default_model if reported else "",
         limits=_written(mine.limits),
-        learned=tuple(reading for reading in status.readings if reading.learned),
+        learned=(*_learned(status, None), *(one for m in status.models for one in _learned(m, m.id))),
         documented=status.documented,
         documented_for=status.documented_for,
         models_count=len(known),
@@ -187,9 +193,13 @@ def _model(
         why=status.why,
         until=status.until,
         limits=_written(mine.models.get(target.model, _PLAIN_MODEL).limits),
-        learned=tuple(reading for reading in status.readings if reading.learned),
+        learned=_learned(status, target.model),
         requests_day=status.counts.requests_day,
     )
+
+
+def _learned(status: ProviderStatus | ModelStatus, model: str | None) -> tuple[LearnedInfo, ...]:
+    return tuple(LearnedInfo(**dict(reading), model=model) for reading in status.readings if reading.learned)
 
 
 def _unused(model: str, provider: ProviderStatus) -> ModelStatus:

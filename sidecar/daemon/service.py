@@ -19,6 +19,7 @@ from sidecar.core.snapshot import Snapshot
 from sidecar.daemon.configs import Change, Configs
 from sidecar.daemon.log import Logger
 from sidecar.daemon.store import Disk, Store
+from sidecar.redact import redact
 
 _SAID = 512
 
@@ -151,7 +152,9 @@ class Service:
         if models_of is not None and all(provider.id != models_of for provider in found.providers):
             names = ", ".join(provider.id for provider in found.providers) or "none yet; open the editor once"
             raise ValueError(f"no provider {models_of!r}; known are: {names}")
-        return found
+        # An address can hold a password.
+        safe = (p.model_copy(update={"base_url": redact(p.base_url)}) for p in found.providers)
+        return found.model_copy(update={"providers": tuple(safe)})
 
     def snapshot(self) -> Snapshot:
         """Give the engine's picture of this moment."""
