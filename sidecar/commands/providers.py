@@ -32,6 +32,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the report."""
+    try:
+        return _run(args)
+    except ValueError as error:  # the live list; only that is asked of others
+        print(f"rate-limit-sidecar providers: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(args: argparse.Namespace) -> int:
     if args.live and not args.provider:
         print("rate-limit-sidecar providers: --live needs a PROVIDER", file=sys.stderr)
         return 2

@@ -30,7 +30,7 @@ def program(_paths: Paths) -> Findings:
         yield Finding(
             "problem",
             "the plugin cannot find the command that starts the daemon: it is neither on PATH nor in ~/.local/bin",
-            f"ln -s {sys.argv[0]} ~/.local/bin/rate-limit-sidecar",
+            f"ln -s {Path(sys.argv[0]).absolute()} ~/.local/bin/rate-limit-sidecar",
         )
     else:
         yield Finding("ok", f"the plugin starts the daemon with {command}")
