@@ -44,7 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "write a configuration from what OpenCode is connected to"),
     "test": ("test", "send one small request and say what came back"),
     "completion": ("completion", "print a completion script for bash, zsh or fish"),
-    "demo": ("demo", "show the sidecar at work on a real OpenCode with scripted providers"),
+    "demo": ("demo", "show it at work on a real OpenCode with scripted providers"),
     "install": ("install", "put the plugin where OpenCode loads it"),
     "uninstall": ("uninstall", "remove what install made"),
     "schema": ("schema", "print the JSON Schema of the configuration or of the protocol"),

@@ -43,12 +43,11 @@ class Result:
     """How it ended.
 
     `outcome` is the plugin's report of the attempt and `answer` what the daemon made of it; both None when OpenCode
-    sent no request, and then `said` is what it said instead. `advice` is what the daemon would have done by itself.
+    sent no request, and then `said` is what it said instead.
     """
 
     outcome: dict[str, Any] | None = None
     answer: dict[str, Any] | None = None
-    advice: dict[str, Any] | None = None
     said: str = ""
     timed_out: bool = False
 
@@ -96,7 +95,7 @@ class Probe:
     async def _route(self, request: web.Request) -> web.Response:
         body = await request.json()
         if body.get("at") == "attempt" and not self.ended.is_set():
-            self.result.advice = await self._pass_on("/v1/route", self._as_ours(body))
+            await self._pass_on("/v1/route", self._as_ours(body))
         return web.json_response(_PROCEED)
 
     async def _outcome(self, request: web.Request) -> web.Response:

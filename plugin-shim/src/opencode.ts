@@ -83,6 +83,7 @@ const price = (value: unknown): number => (typeof value === "number" && value >=
 const text = (value: unknown): string => (typeof value === "string" ? value.slice(0, 512) : "")
 const isId = (value: string): boolean => value.length > 0 && value.length <= 256
 const MODELS = 5_000
+const AGENTS = 1_000
 
 export class OpenCode implements Editor {
   readonly #client: Client
@@ -101,7 +102,12 @@ export class OpenCode implements Editor {
   }
 
   async describe(): Promise<Hello> {
-    const [found, version] = await Promise.all([this.#call(() => this.#client.config.providers()), this.#version()])
+    const [found, version, agents] = await Promise.all([
+      this.#call(() => this.#client.config.providers()),
+      this.#version(),
+      // Only for a warning: a client that cannot say is no reason to be without everything else.
+      this.#call(async () => await this.#client.app.agents()),
+    ])
     if (!found) throw new Error("OpenCode does not say which providers are connected")
     this.#catalogue = new Map(found.providers.map((provider) => [provider.id, provider]))
     const overrides = process.env["RATE_LIMIT_PROVIDERS"]
@@ -113,6 +119,7 @@ export class OpenCode implements Editor {
       directory: this.#directory,
       ...(overrides && { overrides }),
       providers: found.providers.map((provider) => described(provider, found.default[provider.id])),
+      agents: (agents ?? []).slice(0, AGENTS).map((agent) => text(agent.name)),
     }
   }
 

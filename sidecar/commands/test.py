@@ -2,8 +2,10 @@
 
 import argparse
 import asyncio
+import contextlib
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from sidecar.client import DaemonUnavailableError, call
@@ -42,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
             return _failed(f"opencode is not on PATH; npm install -g opencode-ai@{TESTED_VERSION}")
         _daemon(paths)
         target = _target(paths, args.target)
+        against = _against(paths, target)
         if not args.json:
             print(f"{target}: asking …", flush=True)
         result = asyncio.run(probe(target, paths, executable))
@@ -52,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(_as_json(target, result, learned), indent=2, ensure_ascii=False))
     else:
         print("\n".join(_lines(target, result, learned)))
+        if against:
+            print(f"  in a turn it would not have been asked: {against}")
     return 0 if result.outcome is not None and result.outcome["ended"] == "ok" else 1
 
 
@@ -60,7 +65,8 @@ def _daemon(paths: Paths) -> None:
     try:
         call(paths.socket, "GET", "/v1/health")
     except DaemonUnavailableError:
-        start(paths)
+        with contextlib.redirect_stdout(sys.stderr):
+            start(paths)
 
 
 def _target(paths: Paths, named: str) -> Target:
@@ -90,6 +96,19 @@ def _target(paths: Paths, named: str) -> Target:
     return Target(provider, str(best["id"]))
 
 
+def _against(paths: Paths, target: Target) -> str:
+    """Say why a turn would not be sent there now; "" when it would."""
+    question = {
+        "session": "test",
+        "turn": "test",
+        "directory": str(Path.cwd()),
+        "target": {"provider": target.provider, "model": target.model},
+        "at": "message",
+    }
+    rejected = call(paths.socket, "POST", "/v1/explain", question)["rejected"]
+    return str(next((one["text"] for one in rejected if one["target"] == str(target)), ""))
+
+
 def _learned(paths: Paths, target: Target) -> list[dict[str, Any]]:
     try:
         found = call(paths.socket, "GET", "/v1/providers")["providers"]
@@ -117,9 +136,6 @@ def _lines(target: Target, result: Result, learned: list[dict[str, Any]]) -> lis
     if learned:
         limits = (f"{one['used']:.0f}/{one['limit']:.0f} {one['unit']}" for one in learned)
         lines.append(f"  the provider's own limits: {', '.join(limits)}")
-    advice = result.advice
-    if advice is not None and advice["action"] != "proceed":
-        lines.append(f"  in a turn it would not have been asked: {advice['reason']['text']}")
     return lines
 
 

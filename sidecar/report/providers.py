@@ -10,7 +10,7 @@ from sidecar.config.models import Tier
 from sidecar.core.roster import LearnedInfo, ModelFacts, ProviderFacts, Roster, WindowFacts
 from sidecar.core.words import price, span
 from sidecar.report.look import BOLD, PLAIN, Gauge, Line, Look, lay_out
-from sidecar.report.text import UNCONNECTED, blocked, used_of, verdict
+from sidecar.report.text import blocked, used_of, verdict
 
 _Lines = Iterator[Line | Gauge]
 _SIZES = ((1_000_000, "M"), (1_000, "k"))
@@ -32,7 +32,7 @@ def render_providers(roster: Roster, look: Look = PLAIN, *, only: str | None = N
 
 
 def _provider(provider: ProviderFacts, roster: Roster, zone: tzinfo | None, *, models: bool) -> _Lines:
-    said, shade = verdict(provider.state) if provider.connected or not roster.windows else UNCONNECTED
+    said, shade = verdict(provider.state, connected=bool(provider.connected or not roster.windows))
     yield Line(0, f"{provider.id}: {said}", said, shade)
     why = blocked(provider.state, provider.until, provider.why, roster.at, zone)
     if provider.state != "available" and why:

@@ -65,11 +65,10 @@ def render(
     return lay_out(lines, look)
 
 
-UNCONNECTED = ("○ Not connected", DIM)
-
-
-def verdict(state: State) -> tuple[str, str]:
+def verdict(state: State, *, connected: bool = True) -> tuple[str, str]:
     """Give a state as people read it (`✓ Available`), and its colour."""
+    if state == "available" and not connected:
+        return "○ Not connected", DIM
     symbol, word, shade = _STATES[state]
     return f"{symbol} {word}", shade
 
@@ -88,7 +87,7 @@ class _Report:
         self._now, self._zone, self._bars = now, zone, bars
 
     def provider(self, provider: ProviderStatus) -> _Lines:
-        said, shade = verdict(provider.state) if provider.connected else UNCONNECTED
+        said, shade = verdict(provider.state, connected=provider.connected)
         yield Line(0, f"{provider.id}: {said}", said, shade)
         # What limits only some models is said under them.
         blocked = provider.state in ("unavailable", "disabled")

@@ -65,7 +65,7 @@ async def test_status_is_the_snapshot_as_json_or_text(running: InProcess) -> Non
 @pytest.mark.parametrize(
     ("query", "says"),
     [
-        ("format=xml", "format is neither json nor text"),
+        ("format=xml", "format is none of json, text"),
         ("format=text&width=wide", "width is not a number"),
         ("format=text&width=1", "width is not a number"),
         ("format=text&width=99999999999999999999", "width is not a number"),

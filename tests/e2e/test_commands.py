@@ -45,7 +45,7 @@ async def test_a_refused_key_is_named_once_and_nothing_is_switched(house: House)
     done = await ran(house, "test", "alpha/m1")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "✗ alpha/m1 does not answer (HTTP 401)" in done.stdout
-    assert "read as auth (key refused) of the provider" in done.stdout
+    assert "read as auth (key refused) of the account" in done.stdout
     assert "then: rate-limit-sidecar clear alpha" in done.stdout
     assert house.asked("") == 1
     assert house.provider("alpha")["state"] == "unavailable"
