@@ -26,8 +26,9 @@ def test_what_a_project_may_not_say_is_a_warning(home: Home) -> None:
 
 def test_what_is_in_effect_names_its_origin(home: Home) -> None:
     home.configure('{\n"switch_after": "5m"}')
-    variables = {"RATE_LIMIT_PROVIDERS": '{"a": {"limits": {"rpm": 3}}}', "RATE_LIMIT_STATE": "/elsewhere/state.json"}
-    shown = home.inside("config", "show", "--origin", **variables).stdout
+    written, state = '{"a": {"limits": {"rpm": 3}}}', "/elsewhere/state.json"
+    told = home.inside("config", "show", "--origin", RATE_LIMIT_PROVIDERS=written, RATE_LIMIT_STATE=state)
+    shown = told.stdout
     assert shown == (
         f"config file: {home.paths.config}  (default)\n"
         "state file: /elsewhere/state.json  (RATE_LIMIT_STATE)\n"
@@ -37,8 +38,8 @@ def test_what_is_in_effect_names_its_origin(home: Home) -> None:
     )
     assert home.inside("config", "show").stdout == "switch_after = 300.0\n"
     assert "max_hops = 3  (default)" in home.inside("config", "show", "--all", "--origin").stdout
-    told = json.loads(home.inside("config", "show", "--origin", "--json").stdout)
-    assert told == {"switch_after": {"value": 300.0, "origin": f"{home.paths.config}:2"}}
+    as_json = json.loads(home.inside("config", "show", "--origin", "--json").stdout)
+    assert as_json == {"switch_after": {"value": 300.0, "origin": f"{home.paths.config}:2"}}
 
 
 def test_without_settings_there_is_no_origin_to_show(home: Home) -> None:
