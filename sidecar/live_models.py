@@ -16,8 +16,9 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 
 from sidecar import opencode_config
-from sidecar.config.catalogue import CATALOGUE, is_local_url
+from sidecar.config.catalogue import CATALOGUE, is_local_url, settings_for
 from sidecar.config.load import load
+from sidecar.config.models import ProviderSettings
 from sidecar.config.problems import ConfigError
 from sidecar.paths import Paths
 
@@ -48,22 +49,25 @@ def live_models(
         LiveModelsError: there is no address, no answer, or it is no list of models.
     """
     here = directory or Path.cwd()
-    url, trusted = _address(paths, provider, reported_url, here)
+    mine = _configured(paths, provider)
+    url, trusted = _address(paths, provider, mine, reported_url, here)
     file = paths.state.parent / "models" / f"{quote(provider, safe='')}.json"
     kept = _kept(file, url, clock())
     if kept is not None:
         return kept
-    headers = _headers(provider, here) if trusted else {}
+    headers = _headers(provider, mine, here) if trusted else {}
     models = asyncio.run(_ask(provider, url, headers))
     _keep(file, {"at": clock(), "url": url, "models": models})
     return models
 
 
-def _address(paths: Paths, provider: str, reported: str, directory: Path) -> tuple[str, bool]:
+def _address(
+    paths: Paths, provider: str, mine: ProviderSettings | None, reported: str, directory: Path
+) -> tuple[str, bool]:
     """Give where to ask, and whether a key may go there."""
     entry = opencode_config.read(directory).providers.get(provider)
     catalogued = CATALOGUE[provider].settings.base_url if provider in CATALOGUE else None
-    own = _configured_url(paths, provider) or (entry.own_url if entry else "")
+    own = (mine.base_url if mine else "") or (entry.own_url if entry else "")
     url = own or reported or (entry.base_url if entry else "") or catalogued or ""
     if not url or "$" in url:
         raise LiveModelsError(
@@ -73,12 +77,11 @@ def _address(paths: Paths, provider: str, reported: str, directory: Path) -> tup
     return url.rstrip("/"), trusted and (url.startswith("https://") or is_local_url(url))
 
 
-def _configured_url(paths: Paths, provider: str) -> str:
+def _configured(paths: Paths, provider: str) -> ProviderSettings | None:
     try:
-        settings = load(paths.config, None, None).config.providers.get(provider)
+        return load(paths.config, None, None).config.providers.get(provider)
     except ConfigError:
-        return ""
-    return (settings.base_url if settings else None) or ""
+        return None
 
 
 def _origin(url: str) -> tuple[str, str]:
@@ -86,9 +89,9 @@ def _origin(url: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc.rpartition("@")[2].lower()
 
 
-def _headers(provider: str, directory: Path) -> dict[str, str]:
-    names = CATALOGUE[provider].settings.key_env if provider in CATALOGUE else None
-    key = opencode_config.key_for(provider, tuple(names or ()), directory, os.environ)
+def _headers(provider: str, mine: ProviderSettings | None, directory: Path) -> dict[str, str]:
+    names = settings_for(provider, mine).key_env or ()
+    key = opencode_config.key_for(provider, tuple(names), directory, os.environ)
     if not key:
         return {}
     if provider == "anthropic":

@@ -21,7 +21,7 @@ def wants_color(out: TextIO, env: Mapping[str, str] = os.environ) -> bool:
 def shows_signs(out: TextIO) -> bool:
     """Whether `out` can show what is not ASCII."""
     try:
-        "█░✓◐✗○→".encode(getattr(out, "encoding", None) or "ascii")
+        "█░✓◐✗○→".encode(getattr(out, "encoding", None) or "utf-8")
     except (UnicodeEncodeError, LookupError):
         return False
     return True
