@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "usage": ("usage", "show requests, tokens, cost and times of a day, a week or a month"),
     "history": ("history", "show switches and failures with their reasons"),
     "why": ("why", "explain the last switch, or what was decided in a session"),
+    "providers": ("providers", "show what there is to use, who is connected to it, and its limits"),
     "logs": ("logs", "show what happened, newest last"),
     "start": ("start", "start the daemon in the background"),
     "stop": ("stop", "stop the daemon"),
@@ -43,7 +44,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "classify": ("classify", "say what the sidecar makes of a provider's error"),
     "route": ("route", "say what would be used next, and why"),
     "doctor": ("doctor", "find out what is wrong and how to put it right"),
-    "demo": ("demo", "show the sidecar at work on a real OpenCode with scripted providers"),
+    "init": ("init", "write a configuration from what OpenCode is connected to"),
+    "test": ("test", "send one small request and say what came back"),
+    "completion": ("completion", "print a completion script for bash, zsh or fish"),
+    "demo": ("demo", "show it at work on a real OpenCode with scripted providers"),
     "install": ("install", "put the plugin where OpenCode loads it"),
     "uninstall": ("uninstall", "remove what install made"),
     "schema": ("schema", "print the JSON Schema of the configuration or of the protocol"),
@@ -102,7 +106,14 @@ def _dispatch(argv: list[str]) -> int:
         hint = f"did you mean {near[0]!r}?" if near else f"{PROGRAM} --help lists the commands"
         print(f"{PROGRAM}: there is no command {name!r}; {hint}", file=sys.stderr)
         return USAGE
-    module: Any = importlib.import_module(f"sidecar.commands.{COMMANDS[name][0]}")
+    args = parser_of(name).parse_args(argv[1:])
+    args.command = name
+    return int(_module(name).run(args))
+
+
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """Give the parser of a command's arguments."""
+    module = _module(name)
     parser = argparse.ArgumentParser(
         prog=f"{PROGRAM} {name}",
         description=module.HELP,
@@ -110,9 +121,11 @@ def _dispatch(argv: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.configure(parser)
-    args = parser.parse_args(argv[1:])
-    args.command = name
-    return int(module.run(args))
+    return parser
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"sidecar.commands.{COMMANDS[name][0]}")
 
 
 def _failed(message: str) -> int:

@@ -133,11 +133,18 @@ class Installation:
         self._remember({**self._recorded(), "example": _digest(text)})
         return True
 
+    def example_is_untouched(self) -> bool:
+        """Say whether the configuration there is exactly the example that was put there."""
+        if not self.paths.config.exists():
+            return False
+        text = self.paths.config.read_text(encoding="utf-8", errors="replace")
+        return bool(self._recorded()["example"] == _digest(text))
+
     def take_example(self) -> bool:
         """Remove the configuration if it is still exactly what was put there; says whether it is gone."""
         if not self.paths.config.exists():
             return True
-        if self._recorded()["example"] != _digest(self.paths.config.read_text(encoding="utf-8", errors="replace")):
+        if not self.example_is_untouched():
             return False
         self.paths.config.unlink()
         _remove_empty(self.paths.config.parent)

@@ -84,6 +84,7 @@ const price = (value: unknown): number => (typeof value === "number" && value >=
 const text = (value: unknown): string => (typeof value === "string" ? value.slice(0, 512) : "")
 const isId = (value: string): boolean => value.length > 0 && value.length <= 256
 const MODELS = 5_000
+const AGENTS = 1_000
 
 export class OpenCode implements Editor {
   readonly #client: Client
@@ -103,7 +104,12 @@ export class OpenCode implements Editor {
   }
 
   async describe(): Promise<Hello> {
-    const [found, version] = await Promise.all([this.#call(() => this.#client.config.providers()), this.#ask()])
+    const [found, version, agents] = await Promise.all([
+      this.#call(() => this.#client.config.providers()),
+      this.#ask(),
+      // Only for a warning: a client that cannot say is no reason to be without everything else.
+      this.#call(async () => await this.#client.app.agents()),
+    ])
     this.#version = version
     if (!found) throw new Error("OpenCode does not say which providers are connected")
     this.#catalogue = new Map(found.providers.map((provider) => [provider.id, provider]))
@@ -117,6 +123,7 @@ export class OpenCode implements Editor {
       directory: this.#directory,
       ...(overrides && { overrides }),
       providers: found.providers.map((provider) => described(provider, found.default[provider.id])),
+      agents: (agents ?? []).slice(0, AGENTS).map((agent) => text(agent.name)),
     }
   }
 

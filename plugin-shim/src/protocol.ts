@@ -58,6 +58,8 @@ export interface Hello {
   directory: string
   overrides?: string
   providers: ProviderInfo[]
+  /** The agents a chain can be written for. */
+  agents?: string[]
 }
 
 export interface HelloReply {

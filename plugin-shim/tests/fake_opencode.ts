@@ -38,6 +38,8 @@ export class FakeOpenCode {
     async () => {}
   prompting: ((prompt: Prompt) => Promise<unknown>) | undefined
 
+  agents = (): Promise<unknown> => Promise.resolve({ data: [{ name: "build" }, { name: "plan" }] })
+
   providers = (): Promise<Providers> =>
     Promise.resolve({
       data: {
@@ -122,6 +124,7 @@ export class FakeOpenCode {
     },
     tui: { showToast: ({ body }: { body: unknown }) => this.#guarded(() => this.toasts.push(body) > 0) },
     app: {
+      agents: () => this.agents(),
       log: ({ body }: { body: { level: string; message: string } }) =>
         this.#guarded(() => this.logs.push([body.level, body.message]) > 0),
     },

@@ -78,6 +78,15 @@ describe("describe", () => {
     ])
   })
 
+  test("names the agents, and does without where OpenCode does not name them", async () => {
+    const { host, editor } = setup()
+    expect((await editor.describe()).agents).toEqual(["build", "plan"])
+    host.agents = () => {
+      throw new TypeError("client.app.agents is not a function")
+    }
+    expect(await editor.describe()).toMatchObject({ agents: [], directory: "/here" })
+  })
+
   test("fails when OpenCode does not say, or not in time", async () => {
     const { host, clock, editor } = setup()
     host.providers = () => Promise.reject(new Error("not yet"))

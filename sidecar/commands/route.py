@@ -2,15 +2,18 @@
 
 import argparse
 import json
+import shutil
 import sys
+import time
 from pathlib import Path
-from typing import Any
 
 from sidecar.client import call
 from sidecar.paths import from_environment
+from sidecar.report.decision import explain, headline
 
 HELP = "Say what a new turn that asks for a model would be sent to; with --explain, why every other candidate is not."
 EXAMPLE = """
+  rate-limit-sidecar route anthropic/claude-sonnet-4-5
   rate-limit-sidecar route --explain anthropic/claude-sonnet-4-5 --agent build
 """
 
@@ -19,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("target", metavar="PROVIDER/MODEL", help="the model asked for, by OpenCode's ids")
     parser.add_argument("--agent", default="build", help="the agent that asks (default: build)")
-    parser.add_argument("--directory", default=str(Path.cwd()), help="the project (default: here)")
+    parser.add_argument("--directory", metavar="DIR", default=".", help="the project (default: here)")
     parser.add_argument("--explain", action="store_true", help="give every candidate with its reason")
     parser.add_argument("--json", action="store_true", help="print the decision as JSON")
 
@@ -34,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         "session": "explain",
         "turn": "explain",
         "agent": args.agent,
-        "directory": args.directory,
+        "directory": str(Path(args.directory).absolute()),
         "target": {"provider": provider, "model": model},
         "at": "message",
     }
@@ -42,14 +45,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(decision, indent=2, ensure_ascii=False))
         return 0
-    print(_headline(args.target, decision))
     if args.explain:
-        for rejected in decision["rejected"]:
-            print(f"  {rejected['target']}  ({rejected['origin']})  {rejected['code']}: {rejected['text']}")
+        print(explain(args.target, decision, time.time(), width=shutil.get_terminal_size().columns))
+    else:
+        print(headline(args.target, decision))
     return 0
-
-
-def _headline(asked: str, decision: dict[str, Any]) -> str:
-    target, reason = decision["target"], decision["reason"]["text"]
-    chosen = asked if target is None else f"{target['provider']}/{target['model']}"
-    return f"{chosen}: {reason}"

@@ -140,8 +140,16 @@ class ProviderSettings(Strict):
     account: str | None = Field(None, description="providers with the same account share account-wide cooldowns")
     billing: Billing | None = None
     local: bool | None = Field(None, description="runs on the user's own machines")
-    base_url: str | None = None
-    key_env: list[str] | None = None
+    base_url: str | None = Field(
+        None,
+        description="where the provider is reached, for the sidecar's own knowledge: whether it is local, and where "
+        "`providers --live` asks for its models. OpenCode's connection is set in OpenCode",
+    )
+    key_env: list[str] | None = Field(
+        None,
+        description="environment variables that can hold its key: without any, a server on this machine counts as one "
+        "that needs none; `init` looks for them and `providers --live` reads them. Never a key itself",
+    )
     first_token_timeout: Duration | None = Field(None, description="no first byte within this time is a failure")
 
 

@@ -16,11 +16,13 @@ from sidecar.core.decisions import Decision, EventsReply, FailureInfo, HelloRepl
 from sidecar.core.editor import SessionDeleted, SessionFailed, StepBegan, StepEnded, read
 from sidecar.core.events import PROTOCOL, STEPS, EditorEvents, Hello, Outcome, Route, TargetCommand
 from sidecar.core.failure import Evidence, Failure, Kind, Scope
+from sidecar.core.fleet import Window
 from sidecar.core.lint import lint
 from sidecar.core.memory import Memory
 from sidecar.core.picture import picture
 from sidecar.core.records import Record, StepUsed
 from sidecar.core.refusals.hints import learn_limits
+from sidecar.core.roster import Roster, WindowFacts, roster, windows
 from sidecar.core.sessions import Session
 from sidecar.core.snapshot import Snapshot
 from sidecar.core.switching import Mover
@@ -44,6 +46,7 @@ class Engine:
         self._memory = Memory()
         self._notices: list[Notice] = []
         self._records: list[Record] = []
+        self._unmatched: tuple[str, ...] | None = None
 
     def configure(self, config: Config, now: float, *, directory: str = "") -> tuple[str, ...]:
         """Take a new configuration for every directory ("") or one; gives warnings about names that match nothing.
@@ -52,6 +55,7 @@ class Engine:
         """
         old = self._configs.get(directory)
         self._configs[directory] = config
+        self._unmatched = None
         if old is not None and old != config:
             for provider in {*old.providers, *config.providers}:
                 if old.providers.get(provider) != config.providers.get(provider):
@@ -68,7 +72,15 @@ class Engine:
         """Take a window's introduction; its connected providers replace what that directory said before."""
         self._memory.health.observe(now)
         config = self.config(event.directory)
-        connected = self._memory.fleet.report(event.directory, event.providers)
+        window = Window(
+            client=event.client,
+            client_version=event.client_version,
+            shim_version=event.shim_version,
+            agents=tuple(event.agents),
+            at=now,
+        )
+        connected = self._memory.fleet.report(event.directory, event.providers, window)
+        self._unmatched = None
         self._memory.said_hello_at = now
         slow = {p: settings_of(p, config, connected).first_token_timeout for p in connected.providers}
         timeouts = {p: t for p, t in slow.items() if t is not None}
@@ -167,6 +179,36 @@ class Engine:
     def snapshot(self, now: float) -> Snapshot:
         """Give what status shows."""
         return picture(self._memory, self._configs[""], now)
+
+    def roster(self, now: float, *, models_of: str | None = None) -> Roster:
+        """Give what there is to use, and who is connected to it; with the models of one provider."""
+        return roster(self._memory, self._configs[""], now, models_of=models_of)
+
+    def windows(self) -> tuple[WindowFacts, ...]:
+        """Give the editor windows that introduced themselves, the last one last."""
+        return windows(self._memory)
+
+    def target_names(self) -> tuple[str, ...]:
+        """Give every known provider and target as they are written, sorted: what can be named in a command."""
+        memory = self._memory
+        known = memory.providers() | set(self._configs[""].providers)
+        return tuple(sorted({*known, *(f"{p}/{m}" for p in known for m in memory.models(p))}))
+
+    def unmatched(self) -> tuple[str, ...]:
+        """Give a sentence for every configured name that matches nothing now.
+
+        What the user wrote for every directory is held against what is connected in any of them, so that a project
+        with fewer providers is no reason to warn; a directory's own configuration against what is connected there.
+        """
+        if self._unmatched is None:
+            fleet = self._memory.fleet
+            found = list(lint(self._configs[""], fleet.together()))
+            for directory, connected in fleet.by_directory().items():
+                config = self._configs.get(directory)
+                if directory and config is not None:
+                    found += lint(config, connected)
+            self._unmatched = tuple(dict.fromkeys(found))
+        return self._unmatched
 
     def dump(self, now: float) -> dict[str, Any]:
         """Give the content of the state file."""

@@ -87,6 +87,9 @@ class Hello(Event):
     directory: Name = ""
     overrides: Text | None = Field(None, description="RATE_LIMIT_PROVIDERS of that window: JSON, laid over `providers`")
     providers: Annotated[list[ProviderInfo], Field(max_length=1_000)] = []
+    agents: Annotated[list[Name], Field(max_length=1_000)] = Field(
+        [], description="the agents a chain can be written for; none when the editor does not say"
+    )
 
 
 class Needs(Event):

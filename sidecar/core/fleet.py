@@ -5,20 +5,34 @@ again. Bounded: the least recently reporting directory goes first.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
-from sidecar.config.models import Config
+from sidecar.config.catalogue import tier_models
+from sidecar.config.models import Config, Tier
 from sidecar.core.events import ModelInfo, ProviderInfo
-from sidecar.core.names.models import normalise, same_model
+from sidecar.core.names.models import guess_tier, normalise, same_model
 from sidecar.core.target import Target
 
 DIRECTORIES = 64
 ORDERS = 32
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Who reported: the editor and its version, its plugin's version, its agents, and when (epoch seconds)."""
+
+    client: str = ""
+    client_version: str = ""
+    shim_version: str = ""
+    agents: tuple[str, ...] = ()
+    at: float = 0.0
+
+
 class Connected:
     """One window's providers and models, indexed for the questions routing asks."""
 
-    def __init__(self, providers: Sequence[ProviderInfo] = ()) -> None:
+    def __init__(self, providers: Sequence[ProviderInfo] = (), window: Window | None = None) -> None:
+        self.window = window or Window()
         self.providers: dict[str, ProviderInfo] = {p.id: p for p in providers}
         self.models: dict[Target, ModelInfo] = {Target(p.id, m.id): m for p in providers for m in p.models}
         self._by_name: dict[str, list[Target]] = {}
@@ -81,6 +95,19 @@ def priority(target: Target, config: Config) -> int:
     return settings.priority if model is None or model.priority is None else model.priority
 
 
+def tier(target: Target, config: Config, connected: Connected) -> Tier:
+    """Give the tier of a target: the user's word, else the catalogue's, else what its name and price tell."""
+    settings = config.providers.get(target.provider)
+    mine = settings.models.get(target.model) if settings else None
+    if mine is not None and mine.tier is not None:
+        return mine.tier
+    listed = tier_models(target.provider).get(target.model)
+    if listed is not None:
+        return listed
+    model = connected.models.get(target)
+    return guess_tier(target.model, output_cost=model.cost_output if model else None)
+
+
 class Fleet:
     """What every directory's windows reported."""
 
@@ -88,10 +115,10 @@ class Fleet:
         self._directories: dict[str, Connected] = {}
         self._nothing = Connected()
 
-    def report(self, directory: str, providers: Sequence[ProviderInfo]) -> Connected:
+    def report(self, directory: str, providers: Sequence[ProviderInfo], window: Window | None = None) -> Connected:
         """Take a window's report."""
         self._directories.pop(directory, None)
-        self._directories[directory] = connected = Connected(providers)
+        self._directories[directory] = connected = Connected(providers, window)
         while len(self._directories) > DIRECTORIES:
             del self._directories[next(iter(self._directories))]
         return connected
@@ -103,6 +130,27 @@ class Fleet:
     def everything(self) -> Iterable[Connected]:
         """Give every report, oldest first."""
         return self._directories.values()
+
+    def by_directory(self) -> dict[str, Connected]:
+        """Give every report by its directory, oldest first."""
+        return dict(self._directories)
+
+    def together(self) -> Connected:
+        """Give what is connected anywhere, as one: a model any window has, an agent any window has."""
+        providers: dict[str, ProviderInfo] = {}
+        for connected in self._directories.values():
+            for id_, provider in connected.providers.items():
+                older = providers.get(id_)
+                known = {m.id for m in provider.models}
+                kept = [] if older is None else [m for m in older.models if m.id not in known]
+                providers[id_] = provider.model_copy(update={"models": [*provider.models, *kept]})
+        agents = dict.fromkeys(a for c in self._directories.values() for a in c.window.agents)
+        return Connected(list(providers.values()), Window(agents=tuple(agents)))
+
+    def may_have(self, provider: str) -> bool:
+        """Whether a provider is connected anywhere, or nothing is known of what is."""
+        known = [connected for connected in self._directories.values() if connected.known]
+        return not known or any(provider in connected.providers for connected in known)
 
     def name_of(self, provider: str) -> str:
         """Give the name people know a provider by, as the editor reported it last; else its id."""

@@ -13,12 +13,15 @@ from sidecar.core.fleet import Connected
 from sidecar.core.names.models import normalise
 from sidecar.core.target import Target
 
+_EVERY_AGENT = "*"
+_LISTED = 8
+
 
 def lint(config: Config, connected: Connected) -> tuple[str, ...]:
     """Give a sentence for every configured name that matches nothing; nothing is said before an editor connected."""
     if not connected.known:
         return ()
-    rules = (_providers, _unknown_targets, _patterns, _errors, _mapped)
+    rules = (_providers, _unknown_targets, _agents, _patterns, _errors, _mapped)
     return tuple(dict.fromkeys(sentence for rule in rules for sentence in rule(config, connected)))
 
 
@@ -42,6 +45,15 @@ def _unknown_targets(config: Config, connected: Connected) -> Iterator[str]:
         elif target not in connected.models:
             models = [m.id for m in connected.providers[target.provider].models]
             yield _missing(place, f"model of {target.provider}", target.model, models)
+
+
+def _agents(config: Config, connected: Connected) -> Iterator[str]:
+    agents = connected.window.agents
+    for agent in config.chains if agents else ():
+        if agent not in (_EVERY_AGENT, *agents):
+            close = get_close_matches(agent, agents, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(sorted(agents)[:_LISTED])}"
+            yield f"chains.{agent}: the editor has no agent {agent!r}; {hint}"
 
 
 def _patterns(config: Config, connected: Connected) -> Iterator[str]:
@@ -79,6 +91,6 @@ def _targets(config: Config) -> Iterator[tuple[str, str]]:
 def _missing(place: str, what: str, name: str, known: Iterable[str]) -> str:
     names = list(known)
     close = get_close_matches(name, names, n=1)
-    listed = ", ".join(sorted(names)[:8])
+    listed = ", ".join(sorted(names)[:_LISTED])
     hint = f"did you mean {close[0]!r}?" if close else f"connected are: {listed}" if listed else "none is connected"
     return f"{place}: no connected {what} {name!r}; {hint}"

@@ -21,16 +21,21 @@ _Verdict = tuple[State, str, float | None]
 
 
 def picture(memory: Memory, config: Config, now: float) -> Snapshot:
-    """Give what status shows: what is configured first, then what was used, then what is only connected."""
-    known = memory.providers() | set(config.providers)
-    used = {p: memory.used_models(p) for p in known}
-    order = sorted(known, key=lambda p: (p not in config.providers, not used[p], p))
+    """Give what status shows."""
     return Snapshot(
         at=now,
         current=None if memory.current is None else str(memory.current),
         hello_at=memory.said_hello_at,
-        providers=tuple(_provider(p, used[p], memory, config, now) for p in order),
+        providers=picture_of(memory, config, now),
     )
+
+
+def picture_of(memory: Memory, config: Config, now: float) -> tuple[ProviderStatus, ...]:
+    """Give the providers: what is configured first, then what was used, then what is only connected."""
+    known = memory.providers() | set(config.providers)
+    used = {p: memory.used_models(p) for p in known}
+    order = sorted(known, key=lambda p: (p not in config.providers, not used[p], p))
+    return tuple(_provider(p, used[p], memory, config, now) for p in order)
 
 
 def _provider(provider: str, used: list[str], memory: Memory, config: Config, now: float) -> ProviderStatus:
@@ -47,6 +52,7 @@ def _provider(provider: str, used: list[str], memory: Memory, config: Config, no
     return ProviderStatus(
         id=provider,
         name=memory.fleet.name_of(provider),
+        connected=memory.fleet.may_have(provider),
         documented=_documented(provider),
         documented_for=CATALOGUE[provider].documented_for if provider in CATALOGUE else "",
         state=verdict[0],

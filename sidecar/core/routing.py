@@ -14,8 +14,7 @@ from sidecar.config.models import Tier
 from sidecar.core.checks import No, Situation, check
 from sidecar.core.decisions import Rejected
 from sidecar.core.events import ModelInfo
-from sidecar.core.fleet import priority
-from sidecar.core.names.models import guess_tier
+from sidecar.core.fleet import priority, tier
 from sidecar.core.target import Target
 
 _TIERS = list(Tier)
@@ -158,16 +157,8 @@ def _distance(wanted: Tier, other: Tier) -> int:
 
 
 def tier_of(target: Target, s: Situation) -> Tier:
-    """Give the tier of a target: the user's word, else the catalogue's, else what its name and price tell."""
-    settings = s.config.providers.get(target.provider)
-    mine = settings.models.get(target.model) if settings else None
-    if mine is not None and mine.tier is not None:
-        return mine.tier
-    listed = tier_models(target.provider).get(target.model)
-    if listed is not None:
-        return listed
-    model = s.connected.models.get(target)
-    return guess_tier(target.model, output_cost=model.cost_output if model else None)
+    """Give the tier of a target in a situation, see `fleet.tier`."""
+    return tier(target, s.config, s.connected)
 
 
 def choose(options: Iterable[Candidate], s: Situation, *, every: bool = False) -> Choice:

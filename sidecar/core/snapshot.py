@@ -59,10 +59,12 @@ class ModelStatus(_Status):
 class ProviderStatus(_Status):
     """One provider; `limited` means that some of its models cannot be used now, `unavailable` that none can.
 
+    `connected` is False when editors have said what they are connected to, and this was not among it.
     `documented` are limits its documents state for `documented_for`: shown, never enforced.
     """
 
     name: str = ""
+    connected: bool = True
     documented: dict[str, int] = Field(default_factory=dict)
     documented_for: str = ""
     models: tuple[ModelStatus, ...] = ()

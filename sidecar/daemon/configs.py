@@ -72,6 +72,11 @@ class Configs:
         """What keeps configurations from being used now, each once."""
         return tuple(dict.fromkeys(text for entry in self._entries.values() for text in entry.problems))
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What configurations in force say in vain, each once."""
+        return tuple(dict.fromkeys(text for entry in self._entries.values() for text in entry.warnings))
+
     def open(self, directory: str, extra: str | None = None) -> Change | None:
         """Take a directory an editor works in, with that window's RATE_LIMIT_PROVIDERS; None when it has no place here.
 

@@ -20,6 +20,8 @@ from sidecar.daemon.push import Broadcaster, Subscriber, TooManyError
 from sidecar.daemon.schemas import protocol_schemas
 from sidecar.daemon.service import Service
 from sidecar.redact import redact
+from sidecar.report.look import Look
+from sidecar.report.providers import render_providers
 from sidecar.report.text import render
 
 HEARTBEAT_S = 15.0
@@ -54,7 +56,7 @@ POSTS: tuple[Post[Any], ...] = (
     Post("/v1/targets/clear", TargetCommand, _control("clear")),
     Post("/v1/targets/allow", TargetCommand, _control("allow")),
 )
-GETS = ("/v1/status", "/v1/stream", "/v1/schema", "/v1/health", "/metrics")
+GETS = ("/v1/status", "/v1/providers", "/v1/stream", "/v1/schema", "/v1/health", "/metrics")
 ROUTES: dict[str, tuple[str, ...]] = {**{post.path: ("POST",) for post in POSTS}, **dict.fromkeys(GETS, ("GET",))}
 
 
@@ -67,8 +69,8 @@ class Server:
         self.app = web.Application(middlewares=[gate], client_max_size=BODY_LIMIT)
         for post in POSTS:
             self.app.router.add_route("POST", post.path, self._taking(post))
-        getting = (self._status, self._stream, self._schema, self._health, self._metrics)
-        for path, handler in zip(GETS, getting, strict=True):
+        handlers = (self._status, self._providers, self._stream, self._schema, self._health, self._metrics)
+        for path, handler in zip(GETS, handlers, strict=True):
             self.app.router.add_route("GET", path, handler)
         self.app.router.add_route("*", "/{rest:.*}", self._unknown)
 
@@ -86,17 +88,25 @@ class Server:
         return handle
 
     async def _status(self, request: web.Request) -> web.Response:
-        query = request.query
-        if query.get("format", "json") == "json":
+        if _format(request) == "json":
             return _json(self._service.status())
-        if query["format"] != "text":
-            raise RefusalError(422, "format is neither json nor text", "say format=text")
-        width = query.get("width", "80")
-        if not width.isdecimal() or len(width) > len("1000") or int(width) not in _WIDTHS:
-            raise RefusalError(422, "width is not a number from 20 to 1000", "say width=80")
-        text = render(self._service.snapshot(), color=query.get("color") == "1", width=int(width))
-        problems = "".join(f"! {problem}\n" for problem in self._service.health().problems)
-        return web.json_response({"text": problems + text})
+        look, health = _look(request), self._service.health()
+        text = render(self._service.snapshot(), look, problems=health.problems, warnings=health.warnings)
+        return web.json_response({"text": text})
+
+    async def _providers(self, request: web.Request) -> web.Response:
+        """Say what there is to use: all providers, one with its models, or only how they are named."""
+        wanted = _format(request, "names")
+        if wanted == "names":
+            return web.json_response({"names": self._service.engine.target_names()})
+        provider = request.query.get("provider")
+        try:
+            roster = self._service.roster(provider)
+        except ValueError as error:
+            raise RefusalError(404, redact(str(error)), "rate-limit-sidecar providers shows what there is") from None
+        if wanted == "json":
+            return _json(roster)
+        return web.json_response({"text": render_providers(roster, _look(request), only=provider)})
 
     async def _health(self, _request: web.Request) -> web.Response:
         return _json(self._service.health())
@@ -124,6 +134,23 @@ class Server:
 
     async def _unknown(self, request: web.Request) -> web.Response:
         refuse_unknown(request.path, request.method, ROUTES)
+
+
+def _format(request: web.Request, *more: str) -> str:
+    """Give the format that is asked for: json (also when none is named), text, or one of `more`."""
+    asked = request.query.get("format", "json")
+    if asked not in ("json", "text", *more):
+        raise RefusalError(422, f"format is none of {', '.join(('json', 'text', *more))}", "say format=text")
+    return asked
+
+
+def _look(request: web.Request) -> Look:
+    query = request.query
+    width = query.get("width", "80")
+    if not width.isdecimal() or len(width) > len("1000") or int(width) not in _WIDTHS:
+        raise RefusalError(422, "width is not a number from 20 to 1000", "say width=80")
+    color, bars, ascii_only = (query.get(name) == "1" for name in ("color", "bars", "ascii"))
+    return Look(width=int(width), color=color, bars=bars, ascii=ascii_only)
 
 
 async def _next(subscriber: Subscriber) -> bytes:

@@ -16,11 +16,13 @@ from sidecar.core.decisions import Answer, Decision, EventsReply, HelloReply, No
 from sidecar.core.engine import Engine, Verb
 from sidecar.core.events import PROTOCOL, EditorEvents, Hello, Outcome, Route, TargetCommand
 from sidecar.core.records import Record
+from sidecar.core.roster import Roster
 from sidecar.core.snapshot import Snapshot
 from sidecar.daemon.configs import Change, Configs
 from sidecar.daemon.log import Logger
 from sidecar.daemon.selftests import Verdict
 from sidecar.daemon.store import Disk, Store
+from sidecar.redact import redact
 
 _SAID = 512
 
@@ -28,7 +30,9 @@ _SAID = 512
 class Health(Answer):
     """The answer to `GET /v1/health`: who serves, since when (epoch seconds), and what keeps it from doing all it can.
 
-    `degraded` means that decisions go on but something around them does not work; `problems` says what.
+    `degraded` means that decisions go on but something around them does not work; `problems` says what. `warnings` are
+    about things that work as they are but are hardly meant so: names in the configuration that match nothing, parts of
+    a project's configuration that are not taken, a plugin of another version.
     """
 
     version: str
@@ -37,6 +41,7 @@ class Health(Answer):
     started: float
     state: Literal["ok", "degraded"]
     problems: tuple[str, ...]
+    warnings: tuple[str, ...]
     state_file: str
 
 
@@ -152,6 +157,20 @@ class Service:
         """Say what `route` would decide and why; changes nothing."""
         return self.engine.explain(event, self.clock())
 
+    def roster(self, models_of: str | None = None) -> Roster:
+        """Give what there is to use, with the models of one provider.
+
+        Raises:
+            ValueError: nobody knows this provider; the message names those there are.
+        """
+        found = self.engine.roster(self.clock(), models_of=models_of)
+        if models_of is not None and all(provider.id != models_of for provider in found.providers):
+            names = ", ".join(provider.id for provider in found.providers) or "none yet; open the editor once"
+            raise ValueError(f"no provider {models_of!r}; known are: {names}")
+        # An address can hold a password.
+        safe = (p.model_copy(update={"base_url": redact(p.base_url)}) for p in found.providers)
+        return found.model_copy(update={"providers": tuple(safe)})
+
     def snapshot(self) -> Snapshot:
         """Give the engine's picture of this moment."""
         return self.engine.snapshot(self.clock())
@@ -171,6 +190,7 @@ class Service:
             started=self.started,
             state="degraded" if problems else "ok",
             problems=problems,
+            warnings=self._warnings(),
             state_file=str(self.store.path),
         )
 
@@ -183,6 +203,16 @@ class Service:
     def tick(self) -> None:
         """Look after what nobody reports; called every few seconds."""
         self.store.notice_deletion()
+
+    def _warnings(self) -> tuple[str, ...]:
+        # Only of the last window: of older ones nobody knows whether they are still open.
+        versions = [
+            f"the plugin OpenCode runs in {window.directory} is version {window.shim_version}, the daemon "
+            f"{sidecar.__version__}; close and open that OpenCode, or: rate-limit-sidecar restart"
+            for window in self.engine.windows()[-1:]
+            if window.shim_version not in ("", sidecar.__version__)
+        ]
+        return tuple(dict.fromkeys((*self.configs.warnings, *self.engine.unmatched(), *versions)))
 
     def _new_engine(self) -> Engine:
         return Engine(self.configs.user, version=sidecar.__version__)

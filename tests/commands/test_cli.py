@@ -104,8 +104,8 @@ def test_control_c_ends_quietly(home: Home) -> None:
 
 
 def test_a_terminal_that_cannot_show_a_sign_gets_a_question_mark(served: Home) -> None:
-    shown = served.run("status", PYTHONIOENCODING="ascii").stdout
-    assert "anthropic: ? Unavailable" in shown
+    shown = served.run("route", "--explain", "anthropic/claude-sonnet-4-5", PYTHONIOENCODING="ascii").stdout
+    assert "1. ? anthropic/claude-sonnet-4-5" in shown
 
 
 def test_the_cheap_commands_load_nothing_heavy(home: Home) -> None:

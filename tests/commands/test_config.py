@@ -5,7 +5,7 @@ import json
 from sidecar.config.models import Config
 from sidecar.config.schema import config_schema
 from sidecar.daemon.schemas import protocol_schemas
-from tests.commands.conftest import Home
+from tests.commands.conftest import PROVIDERS, Home
 
 
 def test_a_valid_one_is_called_valid(home: Home) -> None:
@@ -26,11 +26,39 @@ def test_what_a_project_may_not_say_is_a_warning(home: Home) -> None:
 
 def test_what_is_in_effect_names_its_origin(home: Home) -> None:
     home.configure('{\n"switch_after": "5m"}')
-    shown = home.inside("config", "show", RATE_LIMIT_PROVIDERS='{"a": {"limits": {"rpm": 3}}}').stdout
-    assert (
-        shown == f"providers.a.limits.rpm = 3  (RATE_LIMIT_PROVIDERS)\nswitch_after = 300.0  ({home.paths.config}:2)\n"
+    written, state = '{"a": {"limits": {"rpm": 3}}}', "/elsewhere/state.json"
+    told = home.inside("config", "show", "--origin", RATE_LIMIT_PROVIDERS=written, RATE_LIMIT_STATE=state)
+    shown = told.stdout
+    assert shown == (
+        f"config file: {home.paths.config}  (default)\n"
+        "state file: /elsewhere/state.json  (RATE_LIMIT_STATE)\n"
+        f"socket file: {home.paths.socket}  (default)\n"
+        "providers.a.limits.rpm = 3  (RATE_LIMIT_PROVIDERS)\n"
+        f"switch_after = 300.0  ({home.paths.config}:2)\n"
     )
-    assert "max_hops = 3  (default)" in home.inside("config", "show", "--all").stdout
+    assert home.inside("config", "show").stdout == "switch_after = 300.0\n"
+    assert "max_hops = 3  (default)" in home.inside("config", "show", "--all", "--origin").stdout
+    as_json = json.loads(home.inside("config", "show", "--origin", "--json").stdout)
+    assert as_json == {"switch_after": {"value": 300.0, "origin": f"{home.paths.config}:2"}}
+
+
+def test_without_settings_there_is_no_origin_to_show(home: Home) -> None:
+    assert home.inside("config", "show", "--origin").stdout.endswith("\nevery setting has its default\n")
+
+
+def test_names_are_held_against_what_is_connected_where_the_daemon_knows_it(home: Home) -> None:
+    home.configure('{"providers": {"anthropc": {}}}')
+    assert "not held against what is connected" in home.inside("config", "check").stdout
+    home.run("start")
+    assert "not held against what is connected" in home.inside("config", "check").stdout
+    home.post("hello", directory=str(home.project), providers=PROVIDERS, agents=["build", "plan"])
+    said = "providers.anthropc: no connected provider 'anthropc'; did you mean 'anthropic'?"
+    assert f"warning: {said}\n" in home.inside("config", "check", code=1).stdout
+    told = json.loads(home.inside("config", "check", "--json", code=1).stdout)
+    assert told["warnings"] == [said]
+    assert told["names_checked"] is True
+    assert f"  • {said}\n" in home.inside("status", COLUMNS="120").stdout
+    assert f"· {said}\n" in home.inside("doctor", code=1).stdout
 
 
 def test_without_settings_it_says_where_to_write_them(home: Home) -> None:

@@ -113,16 +113,18 @@ def test_a_daemon_of_another_version_and_an_editor_that_was_seen(
 ) -> None:
     now = time.time()
     health = {"version": "0.0.1", "pid": 7, "started": now - 3600, "problems": []}
-    answers = {"/v1/health": health, "/v1/status": {"hello_at": now - 90}}
-    monkeypatch.setattr("sidecar.commands.doctor.call", lambda _socket, _method, route: answers[route])
+    window = {"directory": "/code", "client": "opencode", "client_version": "9.9.9", "shim_version": "0.0.1"}
+    answers = {"/v1/health": health, "/v1/status": {"hello_at": now - 90}, "/v1/providers": {"windows": [window]}}
+    monkeypatch.setattr("sidecar.doctor.daemon.call", lambda _socket, _method, route: answers[route])
     shown = installed.inside("doctor", code=1).stdout
     assert "✓ the daemon has run for 1 h (pid 7)" in shown
     assert f"✗ the daemon is version 0.0.1, this command {__version__}\n    rate-limit-sidecar restart\n" in shown
-    assert "✓ an OpenCode introduced itself 1 min 30 s ago" in shown
+    assert "✓ an OpenCode introduced itself 1 min 30 s ago in /code (opencode 9.9.9, plugin 0.0.1)\n" in shown
+    assert f"· that OpenCode is 9.9.9; tested is {TESTED_VERSION}\n" in shown
 
 
 def test_a_daemon_that_does_not_answer(installed: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sidecar.commands.doctor.running", lambda _paths: 7)
+    monkeypatch.setattr("sidecar.doctor.daemon.running", lambda _paths: 7)
     problems, fixes = found(installed)
     assert problems[0].startswith("the daemon (pid 7) does not answer properly: ")
     assert fixes[problems[0]] == "rate-limit-sidecar restart"

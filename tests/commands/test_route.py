@@ -13,9 +13,14 @@ def test_it_says_what_would_be_used(served: Home) -> None:
 
 
 def test_explain_gives_every_candidate_its_reason(served: Home) -> None:
-    first, reason = served.inside("route", "--explain", ASKED, "--agent", "plan").stdout.splitlines()
-    assert first.startswith("openrouter/")
-    assert reason == f"  {ASKED}  (chosen)  cooling: requests or tokens come faster than the provider allows"
+    shown = served.inside("route", "--explain", ASKED, "--agent", "plan", COLUMNS="200").stdout.splitlines()
+    assert shown[0].startswith("openrouter/")
+    assert shown[1].startswith(f"  1. ✗ {ASKED} ")
+    assert "asked for" in shown[1]
+    assert "cooling: requests or tokens come faster than the provider allows (until " in shown[1]
+    assert shown[2].startswith(
+        "  2. ✓ openrouter/anthropic/claude-sonnet-4.5  the same model elsewhere  free: this one"
+    )
 
 
 def test_json_is_the_decision(served: Home) -> None:

@@ -3,10 +3,11 @@ from typing import Any
 import pytest
 
 from sidecar.config.models import Config
-from sidecar.core.fleet import Connected
+from sidecar.core.events import Hello
+from sidecar.core.fleet import Connected, Window
 from sidecar.core.lint import lint
 
-from .world import provider
+from .world import World, provider
 
 CONNECTED = Connected([provider("alpha", "m1", "m2"), provider("beta", "m1")])
 
@@ -62,3 +63,49 @@ def test_a_provider_without_models_has_nothing_to_suggest() -> None:
     connected = Connected([provider("empty")])
     sentences = lint(Config.model_validate({"last_resort": "empty/m"}), connected)
     assert sentences == ("last_resort: no connected model of empty 'm'; none is connected",)
+
+
+AGENTS = Connected([provider("alpha", "m1")], Window(agents=("build", "plan")))
+
+
+@pytest.mark.parametrize(
+    ("agent", "sentence"),
+    [
+        ("biuld", "chains.biuld: the editor has no agent 'biuld'; did you mean 'build'?"),
+        ("xyz", "chains.xyz: the editor has no agent 'xyz'; there are: build, plan"),
+    ],
+)
+def test_a_chain_for_an_agent_nobody_has_is_named(agent: str, sentence: str) -> None:
+    assert lint(Config.model_validate({"chains": {agent: ["alpha/m1"]}}), AGENTS) == (sentence,)
+
+
+@pytest.mark.parametrize("agent", ["build", "*"])
+def test_a_chain_for_an_agent_there_is_or_for_all_is_not_mentioned(agent: str) -> None:
+    assert lint(Config.model_validate({"chains": {agent: ["alpha/m1"]}}), AGENTS) == ()
+
+
+def test_where_the_editor_names_no_agents_any_may_exist() -> None:
+    assert lint(Config.model_validate({"chains": {"xyz": ["alpha/m1"]}}), CONNECTED) == ()
+
+
+def hello(world: World, directory: str, name: str, *agents: str) -> None:
+    world.engine.hello(Hello(directory=directory, providers=[provider(name, "m1")], agents=list(agents)), world.now)
+
+
+def test_the_users_own_names_may_match_in_any_window() -> None:
+    world = World(config={"providers": {"beta": {}, "gamma": {}}, "chains": {"plan": ["alpha/m1"]}})
+    assert world.engine.unmatched() == ()
+    hello(world, "/a", "alpha", "build")
+    hello(world, "/b", "beta", "plan")
+    assert world.engine.unmatched() == ("providers.gamma: no connected provider 'gamma'; connected are: alpha, beta",)
+
+
+def test_a_projects_names_must_match_in_its_own_window() -> None:
+    world = World()
+    hello(world, "/a", "alpha")
+    hello(world, "/b", "beta")
+    world.engine.configure(Config(last_resort="beta/m1"), world.now, directory="/a")
+    assert world.engine.unmatched() == ("last_resort: no connected provider 'beta'; connected are: alpha",)
+    assert world.engine.unmatched() == world.engine.unmatched()
+    world.engine.configure(Config(last_resort="alpha/m1"), world.now, directory="/a")
+    assert world.engine.unmatched() == ()

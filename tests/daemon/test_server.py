@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from sidecar.core.decisions import Decision, EventsReply, HelloReply, Toast
 from sidecar.core.events import EditorEvents, Hello, Outcome, Route, TargetCommand
+from sidecar.core.roster import Roster
 from sidecar.daemon import push
 from sidecar.daemon.gate import RefusalError
 from sidecar.daemon.server import GETS, POSTS, ROUTES, parse
@@ -41,6 +42,45 @@ async def test_every_route_answers_with_its_model(running: InProcess) -> None:
     Health.model_validate(await running.get("/v1/health"))
 
 
+async def test_what_there_is_to_use_can_be_asked_for(running: InProcess) -> None:
+    await running.post("/v1/hello", HELLO)
+    found = await running.get("/v1/providers")
+    Roster.model_validate(found)
+    assert [(one["id"], one["models"]) for one in found["providers"]] == [("alpha", []), ("beta", [])]
+    alpha = (await running.get("/v1/providers?provider=alpha"))["providers"][0]
+    assert [model["id"] for model in alpha["models"]] == ["m1"]
+    text = (await running.get("/v1/providers?format=text&provider=beta&ascii=1"))["text"]
+    assert text.startswith("beta: + Available\n")
+    assert "alpha" not in text
+    names = await running.get("/v1/providers?format=names")
+    assert names == {"names": ["alpha", "alpha/m1", "beta", "beta/m1"]}
+    refused = await running.ask("GET", "/v1/providers?provider=zzz")
+    assert (refused.status, refused.body["error"]) == (404, "no provider 'zzz'; known are: alpha, beta")
+
+
+async def test_an_address_is_told_without_the_password_in_it(running: InProcess) -> None:
+    secret = "https://me:hunter2hunter2@relay.test/v1"
+    await running.post("/v1/hello", {"providers": [{"id": "alpha", "base_url": secret}]})
+    assert (await running.get("/v1/providers"))["providers"][0]["base_url"] == "https://[redacted]@relay.test/v1"
+
+
+async def test_health_names_what_is_hardly_meant_so(running: InProcess) -> None:
+    assert (await running.get("/v1/health"))["warnings"] == []
+    running.paths.config.parent.mkdir(parents=True, exist_ok=True)
+    running.paths.config.write_text('{"providers": {"alhpa": {}}}')
+    running.daemon.reload(force=True)
+    said = "providers.alhpa: no connected provider 'alhpa'; did you mean 'alpha'?"
+    await running.post("/v1/hello", {**HELLO, "directory": "/code", "shim_version": "0.0.1"})
+    health = await running.get("/v1/health")
+    assert health["state"] == "ok"
+    assert health["warnings"][0] == said
+    assert health["warnings"][1].startswith("the plugin OpenCode runs in /code is version 0.0.1, the daemon ")
+    assert f"  • {said}" in (await running.get("/v1/status?format=text&width=200"))["text"]
+    running.paths.config.write_text("{}")
+    running.daemon.reload(force=True)
+    assert said not in (await running.get("/v1/health"))["warnings"]
+
+
 async def test_health_says_who_serves(running: InProcess) -> None:
     health = await running.get("/v1/health")
     assert health["state"] == "ok"
@@ -65,7 +105,7 @@ async def test_status_is_the_snapshot_as_json_or_text(running: InProcess) -> Non
 @pytest.mark.parametrize(
     ("query", "says"),
     [
-        ("format=xml", "format is neither json nor text"),
+        ("format=xml", "format is none of json, text"),
         ("format=text&width=wide", "width is not a number"),
         ("format=text&width=1", "width is not a number"),
         ("format=text&width=99999999999999999999", "width is not a number"),

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.core.snapshot import CountsInfo, ModelStatus, ProviderStatus, ReadingInfo, Snapshot
+from sidecar.report.look import Look
 from sidecar.report.text import render
 
 NOW = 1_760_000_000.0  # Thursday, 2025-10-09 08:53:20 UTC
@@ -20,7 +21,8 @@ def reading(name: str, used: float, limit: float, **more: Any) -> ReadingInfo:
 
 
 def shown(*providers: ProviderStatus, current: str | None = None, **options: Any) -> str:
-    return render(Snapshot(at=NOW, current=current, providers=providers), **({"zone": UTC} | options))
+    look = Look(**{name: options.pop(name) for name in ("width", "color", "bars", "ascii") if name in options})
+    return render(Snapshot(at=NOW, current=current, providers=providers), look, **({"zone": UTC} | options))
 
 
 BUSY = ProviderStatus(
@@ -172,6 +174,7 @@ def test_colour_marks_the_verdict_and_nothing_else() -> None:
     text = shown(BUSY, color=True)
     assert text.startswith("anthropic: \033[33m◐ Limited\033[0m\n")
     assert text.replace("\033[33m", "").replace("\033[0m", "") == shown(BUSY)
+    assert "Current Provider: \033[1ma (b)\033[0m\n" in shown(BUSY, current="a/b", color=True)
 
 
 def test_control_characters_in_names_do_not_reach_the_terminal() -> None:
@@ -196,3 +199,78 @@ def test_documented_limits_are_shown_only_where_nothing_better_is_known() -> Non
     assert "  Documented, not enforced: rpm 30 for the free plan\n" in shown(groq)
     assert "Documented" not in shown(groq.model_copy(update={"readings": (reading("rpm", 1, 100),)}))
     assert "Documented" not in shown(groq.model_copy(update={"counts": CountsInfo()}))
+
+
+WITH_BARS = """\
+anthropic: ◐ Limited
+  Requests: 120/1000 today         ███░░░░░░░░░░░░░░░░░░░░░  88 % left
+            70 this hour
+  Tokens:   12.3k/30k              ██████████░░░░░░░░░░░░░░  59 % left, the provider's own limit
+            5000 this hour, 1.2M today
+  Cost:     $0.50 this hour, $1.50 today
+  By agent: build 100, plan 20 today
+  Models:
+    claude-sonnet-4-5: cooling down, first token after 812 ms
+      Cooldown until 08:57:30 (in 4 min 10 s) — rate limit
+      Requests: 50/50 this minute  ████████████████████████  0 % left, room at 08:53:40
+                50 this hour, 100 today
+      Last error: rate limit, 10 s ago (3 errors)
+    claude-haiku-4-5: available
+      Requests: 20 today
+Current Provider: none used yet
+"""
+
+
+def test_with_bars_the_amounts_stand_in_columns() -> None:
+    assert shown(BUSY, bars=True, width=100) == WITH_BARS
+
+
+NARROW = """\
+anthropic: ~ Limited
+  Requests: 120/1000 today (88 % left)
+            70 this hour
+  Tokens:   12.3k/30k (59 % left)
+            the provider's own limit
+            5000 this hour, 1.2M today
+  Cost:     $0.50 this hour, $1.50 today
+  By agent: build 100, plan 20 today
+  Models:
+    claude-sonnet-4-5: cooling down,
+        first token after 812 ms
+      Cooldown until 08:57:30 (in 4 min
+          10 s) - rate limit
+      Requests: 50/50 this minute (0 % left)
+                room at 08:53:40
+                50 this hour, 100 today
+      Last error: rate limit, 10 s ago
+          (3 errors)
+    claude-haiku-4-5: available
+      Requests: 20 today
+Current Provider: none used yet
+"""
+
+
+def test_a_narrow_terminal_without_signs_has_the_same_numbers() -> None:
+    assert shown(BUSY, bars=True, width=40, ascii=True) == NARROW
+
+
+def test_bars_are_green_then_yellow_then_red() -> None:
+    readings = (reading("rpm", 1, 10), reading("rph", 8, 10), reading("rpd", 10, 10))
+    text = shown(ProviderStatus(id="a", state="available", readings=readings), bars=True, color=True)
+    assert [line.partition("\033[")[2][:2] for line in text.splitlines()[1:4]] == ["32", "33", "31"]
+
+
+def test_a_limit_of_nothing_is_used_up() -> None:
+    status = ProviderStatus(id="a", state="available", readings=(reading("rpm", 0, 0),))
+    assert "0 % left" in shown(status, bars=True)
+
+
+def test_problems_come_first_and_warnings_last() -> None:
+    text = shown(problems=("the disk is full",), warnings=("providers.x: no connected provider 'x'",))
+    assert text.startswith("! the disk is full\n")
+    assert text.endswith("Warnings:\n  • providers.x: no connected provider 'x'\n")
+
+
+def test_what_nobody_is_connected_to_is_not_called_available() -> None:
+    assert shown(ProviderStatus(id="a", state="available", connected=False)).startswith("a: ○ Not connected\n")
+    assert shown(ProviderStatus(id="a", state="disabled", connected=False)).startswith("a: ○ Disabled\n")
