@@ -55,6 +55,10 @@ export function remember(event: BusEvent, sessions: Sessions): void {
       sessions.at(id).tokens = 0
       return
     case "message.updated": {
+      const parent = string(info["parentID"])
+      if (info["role"] === "assistant" && isEmptyStep(info) && parent && sessions.at(id).moves.has(parent)) {
+        sessions.at(id).emptied(string(info["id"]) ?? "")
+      }
       const used = fields(info["tokens"])
       const cache = fields(used["cache"])
       const all = [used["input"], used["output"], used["reasoning"], cache["read"], cache["write"]]

@@ -60,6 +60,7 @@ export interface HelloReply {
   version: string
   warnings?: string[]
   toasts?: boolean
+  stderr?: "auto" | "always" | "never"
   first_token_timeout_s?: Record<string, number>
 }
 
@@ -89,7 +90,8 @@ export interface Route extends About {
 
 export interface Outcome extends About {
   attempt: string
-  ended: "ok" | "empty" | "failed" | "aborted"
+  /** `began` is no end: the first content of an attempt that is a probe. */
+  ended: "began" | "ok" | "empty" | "failed" | "aborted"
   status?: number
   headers?: Record<string, string>
   body?: string
@@ -105,15 +107,23 @@ export interface Toast {
   message: string
   variant?: "info" | "success" | "warning" | "error"
   duration_ms?: number
+  /** The same key is the same news. */
+  key?: string
+  /** The same on one line. */
+  line?: string
 }
 
 export interface Decision {
   action: "proceed" | "switch" | "wait" | "refuse"
   target?: Target | null
   wait_s?: number | null
+  /** When the reason ends, in seconds since the epoch. */
+  until?: number | null
   reason: { code: string; text: string }
   toast?: Toast | null
   arrival?: Toast | null
+  /** Others wait for what this attempt finds out: its first content is worth a report. */
+  probe?: boolean
 }
 
 export interface EditorEvent {

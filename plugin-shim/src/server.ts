@@ -99,6 +99,7 @@ const server: Plugin = async (input: PluginInput, options?: Record<string, unkno
           needs: { context: session.tokens, tools: true, images: output.parts.some(isImage) },
         })
         if (decision?.toast) editor.toast(decision.toast)
+        if (decision?.action === "proceed" && decision.arrival) session.expect(target, decision.arrival)
         const to = decision?.action === "switch" ? decision.target : undefined
         if (!to || !editor.has(to) || same(to, target)) return
         if (decision?.arrival) session.expect(to, decision.arrival)
@@ -153,7 +154,7 @@ const isImage = (part: object): boolean => "mime" in part && String(part.mime).s
 const unsent = (parts: object[]): boolean => parts.every((part) => "ignored" in part && part.ignored === true)
 
 function welcome(editor: OpenCode, reply: HelloReply): void {
-  editor.toasts = reply.toasts ?? true
+  editor.voice.settle(reply)
   const warnings = reply.warnings ?? []
   for (const warning of warnings) editor.log("warn", warning)
   if (warnings.length > 0) {

@@ -241,7 +241,7 @@ test("a final text has nothing OpenCode takes for a passing failure, and reads t
 test("toasts go to the screen and the log, or only to the log; neither may fail", async () => {
   const { host, editor } = setup()
   editor.toast({ title: "Switched", message: "to beta", variant: "warning", duration_ms: 5 })
-  editor.toasts = false
+  editor.voice.settle({ protocol: 1, version: "1", toasts: false })
   editor.toast({ title: "Quiet", message: "now", variant: "error" })
   await settle()
   expect(host.toasts).toEqual([{ title: "Switched", message: "to beta", variant: "warning", duration: 5 }])
@@ -250,7 +250,7 @@ test("toasts go to the screen and the log, or only to the log; neither may fail"
     ["error", "rate-limit-sidecar: Quiet: now"],
   ])
   host.broken = true
-  editor.toasts = true
+  editor.voice.settle({ protocol: 1, version: "1" })
   editor.toast({ title: "t", message: "m" })
   editor.log("info", "x")
   await settle()

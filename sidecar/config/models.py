@@ -227,6 +227,9 @@ class Config(Strict):
     error_patterns: list[ErrorPattern] = []
     webhooks: list[Webhook] = []
     toasts: bool = True
+    stderr: Literal["auto", "always", "never"] = Field(
+        "auto", description="one line per switch on OpenCode's standard error; auto: unless it draws on the terminal"
+    )
     state_file: str | None = None
     log: LogSettings = LogSettings()
 

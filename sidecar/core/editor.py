@@ -29,7 +29,10 @@ class StepBegan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepEnded:
-    """One assistant message was completed: what it used, and the evidence when it failed."""
+    """One assistant message was completed: what it used, and the evidence when it failed.
+
+    `tokens` are those that count against limits, `read` and `written` those that are paid for.
+    """
 
     message: str
     session: str
@@ -37,6 +40,8 @@ class StepEnded:
     agent: str
     tokens: int
     cost: float
+    read: int = 0
+    written: int = 0
     failure: Evidence | None = None
     aborted: bool = False
 
@@ -101,6 +106,8 @@ def _step(info: dict[str, Any]) -> StepBegan | StepEnded | None:
         # Cache reads are left out: providers do not count them against token limits.
         tokens=int(sum(map(_amount, (*map(tokens.get, ("input", "output", "reasoning")), cache.get("write"))))),
         cost=float(_amount(info.get("cost"), _MOST_USD)),
+        read=int(sum(map(_amount, (tokens.get("input"), cache.get("read"), cache.get("write"))))),
+        written=int(sum(map(_amount, (tokens.get("output"), tokens.get("reasoning"))))),
         failure=_evidence(error, provider) if error and not aborted else None,
         aborted=aborted,
     )

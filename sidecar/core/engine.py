@@ -5,6 +5,7 @@ core: time comes in as `now`, what happened goes out as notices to be drained, a
 The rules of a switch stand in `switching.py`, what is shown in `picture.py`, what is saved in `memory.py`.
 """
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from sidecar.config.models import Config
@@ -70,6 +71,7 @@ class Engine:
             version=self.version,
             warnings=lint(config, connected),
             toasts=config.toasts,
+            stderr=config.stderr,
             first_token_timeout_s={"*": config.first_token_timeout, **timeouts},
         )
 
@@ -86,7 +88,7 @@ class Engine:
         return decision
 
     def outcome(self, event: Outcome, now: float) -> Decision:
-        """Take how an attempt ended; decides what happens to the step when it failed.
+        """Take how an attempt ended, or that a probe has begun to answer; decides what a failure costs the step.
 
         A report for an attempt that has already been reported changes nothing.
         """
@@ -94,10 +96,8 @@ class Engine:
         target = event.target.target
         memory = self._memory
         memory.health.observe(now)
-        if event.ended == "aborted":
-            if memory.attempt_stopped(event.attempt):
-                memory.health.stopped(target, self.config(event.directory), at)
-            return Decision(reason=Reason(code="aborted", text="the user stopped it"))
+        if event.ended in ("began", "aborted"):
+            return self._untold(event, at, now)
         if not memory.attempt_ended(event.attempt, target, event.agent, at):
             return Decision(reason=Reason(code="known", text="already reported"))
         memory.usage.learn(target, learn_limits(target.provider, event.headers, at), at)
@@ -193,6 +193,20 @@ class Engine:
     def _mover(self, event: Route | Outcome, now: float, *, peek: bool = False) -> Mover:
         return Mover(self._memory, event, self.config(event.directory), now, self._notices.append, peek=peek)
 
+    def _untold(self, event: Outcome, at: float, now: float) -> Decision:
+        """Take what is not yet, or will never be, an answer: a probe's first content, an attempt the user stopped.
+
+        Who waits for what a probe finds out need not wait for the end of a long answer.
+        """
+        target, health, config = event.target.target, self._memory.health, self.config(event.directory)
+        if event.ended == "aborted":
+            if self._memory.attempt_stopped(event.attempt):
+                health.stopped(target, config, at)
+            return Decision(reason=Reason(code="aborted", text="the user stopped it"))
+        if health.succeed(target, config, at, started=at - (event.first_token_ms or 0.0) / 1000):
+            self._notice("back", now, event, Reason(code="back", text="answers again"), source=str(target))
+        return Decision(reason=Reason(code="began", text="answers"))
+
     def _answered(self, event: Outcome, at: float, now: float) -> Decision:
         target, memory = event.target.target, self._memory
         started = None if event.latency_ms is None else at - event.latency_ms / 1000
@@ -200,6 +214,8 @@ class Engine:
             memory.pace.record(target, event.first_token_ms)
         if memory.health.succeed(target, self.config(event.directory), at, started=started):
             self._notice("back", now, event, Reason(code="back", text="answers again"), source=str(target))
+        if event.mobility == "reroute":
+            memory.answered_beside(event.session, event.agent, target)
         if not event.age_s:
             self._mover(event, now).answered()
         return Decision(reason=Reason(code="ok", text="answered"))
@@ -239,6 +255,9 @@ class Engine:
         memory, directory = self._memory, batch.directory
         if not memory.message_is_new(step.message):
             return
+        answered = memory.who_answered(step.session, step.agent, step.target)
+        if answered != step.target:
+            step = replace(step, target=answered, cost=self._price(step, answered, directory))
         if not self._reported(step.session, step.target.provider, batch):
             memory.usage.attempt(step.target, step.agent, at)
             memory.current = step.target
@@ -250,6 +269,13 @@ class Engine:
         if step.tokens or step.cost:
             memory.usage.spend(step.target, step.agent, tokens=step.tokens, cost=step.cost, at=at)
             self._guard(memory.sessions.find(step.session), step, directory, at)
+
+    def _price(self, step: StepEnded, target: Target, directory: str) -> float:
+        """Give what a step cost where it was answered (US dollars); the editor reckoned with another's prices."""
+        model = self._memory.fleet.at(directory).models.get(target)
+        if model is None:
+            return step.cost
+        return (step.read * model.cost_input + step.written * model.cost_output) / 1e6
 
     def _guard(self, session: Session | None, step: StepEnded, directory: str, at: float) -> None:
         """Count what a metered stand-in cost against the allowance for such switches."""
