@@ -364,6 +364,108 @@ test("a refusal says why in words OpenCode does not take for a passing failure",
   expect(sent).toEqual([])
 })
 
+test("a refusal names the time of the day where that is today, and what the provider said is in the log", async () => {
+  const at = (seconds: number) => ({ action: "refuse" as const, reason, until: 1_000 + seconds })
+  const soon = setup({ outcomes: [at(3_600)], answers: [limited] })
+  const said = ((await (await soon.run()).json()) as { error: { message: string } }).error.message
+  expect(said).toMatch(/^final rate-limit-sidecar: too many requests \(at \d\d:\d\d( [AP]M)?\)$/)
+  expect(soon.editor.logs).toContain('alpha/m1 said: 429 {"error":{"message":"limited"}}')
+  for (const seconds of [-1, 90_000]) {
+    const { run } = setup({ routes: [at(seconds)] })
+    expect(await (await run()).json()).toMatchObject({ error: { message: expect.not.stringContaining("(at") } })
+  }
+})
+
+test("a provider others wait for is reported to answer with its first content, before its end", async () => {
+  const upstream = byHand()
+  const { run, reports } = setup({
+    routes: [{ ...proceed, probe: true }],
+    answers: [() => new Response(upstream.stream, { headers: SSE })],
+  })
+  upstream.write(WORD)
+  const response = await run()
+  expect(reports).toMatchObject([{ ended: "began", target: ALPHA, first_token_ms: 0 }])
+  upstream.close()
+  await response.text()
+  expect(reports).toMatchObject([{ ended: "began" }, { ended: "ok" }])
+  expect(reports[0]?.attempt).toBe(reports[1]?.attempt ?? "")
+})
+
+test("what is sent after all rounds is reported too", async () => {
+  const asking = { routes: Array.from({ length: 20 }, () => wait(0)), answers: [limited] }
+  const bad = setup(asking)
+  const run = bad.run()
+  await bad.clock.advance(1)
+  expect((await run).status).toBe(429)
+  expect(bad.reports).toMatchObject([{ ended: "failed", status: 429 }])
+  const good = setup({ routes: Array.from({ length: 20 }, () => wait(0)) })
+  const answer = good.run()
+  await good.clock.advance(1)
+  expect(await (await answer).text()).toBe(ANSWER)
+  expect(good.reports).toMatchObject([{ ended: "ok" }])
+})
+
+describe("a long refusal nobody says anything about", () => {
+  const long = (named = "3600") => () => new Response("{}", { status: 429, headers: { "retry-after": named } })
+
+  test("is not delivered before the daemon was looked for: it may be starting again", async () => {
+    const { run, clock, editor, routes, sent } = setup({
+      routes: [proceed, undefined, switchTo(BETA)],
+      outcomes: [undefined],
+      answers: [long()],
+    })
+    const answer = run()
+    await clock.advance(2_000)
+    expect(await (await answer).text()).toContain("tool_calls")
+    expect(editor.redirected.length).toBe(1)
+    expect(sent.length).toBe(1)
+    expect(routes.map(({ attempt }) => attempt === undefined)).toEqual([false, true, true])
+  })
+
+  test("is sent again when the daemon is back and has not heard of it yet", async () => {
+    const { run, clock, sent } = setup({ routes: [proceed, proceed], outcomes: [undefined], answers: [long()] })
+    const answer = run()
+    await clock.advance(1_000)
+    expect(await (await answer).text()).toBe(ANSWER)
+    expect(sent.length).toBe(2)
+  })
+
+  test("is delivered when there is no daemon, and at once when the wait is short", async () => {
+    const gone = Array.from({ length: 9 }, () => undefined)
+    for (const named of ["3600", "Wed, 21 Oct 2065 07:28:00 GMT"]) {
+      const { run, clock, routes } = setup({ routes: [...gone], outcomes: [undefined], answers: [long(named)] })
+      const answer = run()
+      await clock.advance(3_000)
+      expect((await answer).headers.get("retry-after")).toBe(named)
+      expect(routes.length).toBe(4)
+    }
+    const short = setup({ routes: [...gone], outcomes: [undefined], answers: [long("10")] })
+    expect((await short.run()).status).toBe(429)
+  })
+
+  test("is not looked after when the user gives up meanwhile", async () => {
+    const controller = new AbortController()
+    const { run, clock, routes } = setup({
+      routes: [proceed],
+      outcomes: [undefined],
+      answers: [long()],
+      signal: controller.signal,
+    })
+    const answer = run().catch((error: unknown) => error)
+    await clock.advance(500)
+    controller.abort(new Error("stop"))
+    expect(String(await answer)).toContain("stop")
+    expect(routes.length).toBe(1)
+  })
+})
+
+test("titles and compactions need what they hold themselves, not what the conversation does", async () => {
+  const { run, routes, sessions } = setup({ tagged: { agent: "compaction" } })
+  sessions.at("ses_1").tokens = 99_000
+  await run()
+  expect(routes[0]?.needs?.context).toBeLessThan(100)
+})
+
 test("a format nobody knows is sent or not, but never moved", async () => {
   const { run, routes } = setup({ url: "https://alpha.test/v9/converse", routes: [switchTo(BETA)] })
   expect(await (await run()).text()).toBe(ANSWER)

@@ -124,6 +124,22 @@ describe("what is remembered", () => {
     expect(after().fresh).toBe(false)
   })
 
+  test("which empty steps a handover left, and no others", () => {
+    const sessions = new Sessions()
+    const empty = { finish: "tool-calls", tokens: tokens(0, 0) }
+    remember(step({ ...empty, id: "msg_before" }), sessions)
+    sessions.at(SESSION).moved("msg_1", { provider: "beta", model: "m1" }, { provider: "alpha", model: "m1" })
+    for (const [id, change] of Object.entries({
+      msg_empty: empty,
+      msg_full: { finish: "tool-calls" },
+      msg_other: { ...empty, parentID: "msg_0" },
+      msg_user: { ...empty, role: "user" },
+      msg_failed: { ...empty, error: { name: "UnknownError" } },
+    }))
+      remember(step({ id, ...change }), sessions)
+    expect([...sessions.at(SESSION).empties]).toEqual(["msg_empty"])
+  })
+
   test("whether it works", () => {
     const status = (type: string) => event("session.status", { sessionID: SESSION, status: { type } })
     expect(after(status("busy")).busy).toBe(true)

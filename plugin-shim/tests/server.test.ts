@@ -179,6 +179,17 @@ describe("a message", () => {
     expect(host.toasts).toMatchObject([{}, { title: "Switched" }])
   })
 
+  test("that returns to its model says so with the first content of it", async () => {
+    const back = { action: "proceed", reason: PROCEED.reason, arrival: { title: "Back on alpha/m1", message: "free" } }
+    answers.set("/v1/route", () => back)
+    const given = await say()
+    answers.delete("/v1/route")
+    const backs = () => host.toasts.filter((toast) => (toast as { title: string }).title.startsWith("Back")).length
+    expect(backs()).toBe(0)
+    await ask(given)
+    expect(backs()).toBe(1)
+  })
+
   test("of a subagent goes at once", async () => {
     answers.set("/v1/route", () => toBeta())
     await emit("session.created", { sessionID: "ses_2", info: { id: "ses_2", parentID: "ses_1" } })
