@@ -41,7 +41,8 @@ async def rests(served: Served, session: str) -> bool:
     """Whether a conversation is as if nothing had been switched: the user's choice in it, and no empty step."""
     messages = await served.messages(session)
     chosen = {m["info"]["model"]["providerID"] for m in messages if m["info"]["role"] == "user"}
-    return chosen == {"alpha"} and all({p["type"] for p in m["parts"]} - FRAME for m in messages)
+    said = ({p["type"] for p in m["parts"]} - FRAME for m in messages if "error" not in m["info"])
+    return chosen == {"alpha"} and all(said)
 
 
 def result_of(seen: Seen) -> str:
@@ -74,6 +75,7 @@ async def asked_by_a_parent(house: House, mode: str) -> str:
         return answer
 
 
+@pytest.mark.proves(form="429-retry-after", place="subagent", wire="openai-chat")
 @pytest.mark.parametrize("mode", ["run", "serve"])
 async def test_a_subagent_refused_at_its_first_step_gives_its_parent_a_result(house: House, mode: str) -> None:
     house.providers.script("alpha/m1", Reply(tools=[TASK]), LIMITED)
@@ -86,6 +88,7 @@ async def test_a_subagent_refused_at_its_first_step_gives_its_parent_a_result(ho
     assert house.asked("alpha/m1") == 2
 
 
+@pytest.mark.proves(form="429-retry-after", place="subagent", wire="openai-chat")
 async def test_a_subagent_refused_at_a_later_step_keeps_what_its_tools_said(house: House) -> None:
     diary = house.home.project / "diary.txt"
     look = ("bash", {"command": f"echo ran >> {diary}; echo calm-sea", "description": "looks"})
@@ -99,6 +102,7 @@ async def test_a_subagent_refused_at_a_later_step_keeps_what_its_tools_said(hous
     assert diary.read_text() == "ran\n"
 
 
+@pytest.mark.proves(form="known", place="subagent", wire="openai-chat")
 async def test_a_subagent_whose_provider_is_known_to_be_limited_begins_elsewhere(house: House) -> None:
     house.providers.script("alpha/m1", LIMITED)
     house.providers.script("gamma/m1", Reply(tools=[TASK]), Reply(text="all is well"))
@@ -115,6 +119,7 @@ async def test_a_subagent_whose_provider_is_known_to_be_limited_begins_elsewhere
     assert "the harbour is calm" in result_of(house.providers.asked("gamma/m1")[-1])
 
 
+@pytest.mark.proves(form="known", place="serve", wire="openai-chat")
 async def test_a_parent_refused_while_its_subagent_ran_goes_on_with_its_result(house: House) -> None:
     house.configure(agent={"helper": {**HELPER["helper"], "model": "gamma/m1"}})
     hold = asyncio.Event()
@@ -136,6 +141,7 @@ async def test_a_parent_refused_while_its_subagent_ran_goes_on_with_its_result(h
 # -- titles and compactions ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proves(form="429-retry-after", place="title", wire="openai-chat")
 async def test_a_title_is_written_by_another_provider(house: House) -> None:
     house.providers.script("alpha/small", LIMITED)
     async with Served(house.home) as served:
@@ -149,8 +155,10 @@ async def test_a_title_is_written_by_another_provider(house: House) -> None:
     assert house.asked("alpha/small") == 1
 
 
-@pytest.mark.parametrize("known", [False, True], ids=["refused", "known-to-be-limited"])
-async def test_a_compaction_is_written_by_another_provider_and_counted_there(house: House, *, known: bool) -> None:
+@pytest.mark.parametrize("form", ["429-retry-after", "known"])
+@pytest.mark.proves(place="compaction", wire="openai-chat")
+async def test_a_compaction_is_written_by_another_provider_and_counted_there(house: House, form: str) -> None:
+    known = form == "known"
     async with Served(house.home) as served:
         session = await served.session("Sea")
         await served.prompt(session, "hello")
@@ -176,6 +184,7 @@ def chunk(delta: dict[str, Any], finish: str | None, tokens: int) -> str:
     )
 
 
+@pytest.mark.proves(form="429-retry-after", place="compaction", wire="openai-chat")
 async def test_an_automatic_compaction_is_written_by_another_provider_and_the_turn_goes_on(house: House) -> None:
     call = {"name": "bash", "arguments": json.dumps({"command": "echo calm-sea", "description": "looks"})}
     tool = {"tool_calls": [{"index": 0, "id": "call_1", "type": "function", "function": call}]}

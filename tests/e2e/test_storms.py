@@ -79,9 +79,10 @@ def everybody(house: House, retry_after: str) -> None:
             house.providers.script(f"{name}/{model}", limited(429, retry_after=retry_after))
 
 
+@pytest.mark.proves(form="all", place="serve", wire="openai-chat")
 async def test_nobody_free_for_long_is_one_clear_error_at_once(house: House) -> None:
-    everybody(house, "7200")
-    house.providers.script("beta/m1", limited(429, retry_after="3600"))
+    everybody(house, "7230")
+    house.providers.script("beta/m1", limited(429, retry_after="3650"))
     async with Served(house.home) as served:
         began = time.monotonic()
         answer = await served.prompt(await served.session("Sea"), "hello")
@@ -105,8 +106,9 @@ async def test_nobody_free_for_long_is_one_clear_error_at_once(house: House) -> 
     assert any("alpha/m1 said: 429" in line for log in logs for line in log.read_text().splitlines())
 
 
+@pytest.mark.proves(form="all", place="run", wire="openai-chat")
 async def test_nobody_free_for_long_ends_run_with_the_error_on_standard_error(house: House) -> None:
-    everybody(house, "7200")
+    everybody(house, "7230")
     ran = await house.home.run("run", "--title", "Sea", "hello")
     said = re.sub("\u2060", "", ran.err)
     assert "soonest is" in said
@@ -162,6 +164,7 @@ async def test_a_refusal_while_the_daemon_is_away_costs_no_turn(house: House, ho
 LINE = re.compile(r"^rate-limit-sidecar: alpha/m1 -> beta/m1: .*free again in", re.MULTILINE)
 
 
+@pytest.mark.proves(form="429-retry-after", place="run-json", wire="openai-chat")
 async def test_run_says_the_switch_once_on_standard_error_and_json_stays_pure(house: House) -> None:
     house.providers.script("alpha/m1", limited(429, retry_after="600"))
     call = ("bash", {"command": "echo calm-sea", "description": "looks"})
