@@ -29,6 +29,12 @@ import { read, recognise, type Asked } from "./wire.ts"
 /** Rounds of asking per request; whatever the daemon says, a request must come to an end. */
 const ROUNDS = 20
 const LONGEST_WAIT_S = 3_600
+/** A refusal that names a longer wait than this is not delivered before the daemon has been looked for once more. */
+const LONG_S = 10
+const LOOKS = 3
+const LOOK_MS = 1_000
+const SAID = 1_000
+const DAY_MS = 86_400_000
 /** Agents whose requests are no steps of the loop. */
 const NO_STEP = new Set(["title", "compaction", "summary"])
 
@@ -56,7 +62,7 @@ class Attempts {
   readonly #session: Session
   readonly #wire: Wire
   readonly #asked: Asked
-  readonly #about: Omit<About, "target">
+  #about: Omit<About, "target">
   #request: Outgoing
   #target: Target
 
@@ -68,7 +74,9 @@ class Attempts {
     this.#target = tagged.target
     this.#session = services.sessions.at(tagged.session)
     this.#wire = recognise(request.url)
-    this.#asked = read(request.url, request.body, this.#session.tokens)
+    // What is no step does not carry the conversation as it is: its own size tells what it needs.
+    const beside = NO_STEP.has(tagged.agent)
+    this.#asked = read(request.url, request.body, beside ? 0 : this.#session.tokens)
     const parent = this.#session.parent ?? new Headers(request.init.headers).get("x-parent-session-id")
     this.#about = {
       session: tagged.session,
@@ -101,24 +109,49 @@ class Attempts {
     for (let round = 0; round < ROUNDS; round++) {
       const attempt = crypto.randomUUID()
       const route = { ...this.#about, target: this.#target, at: "attempt" as const, attempt }
-      const before = await this.#follow(attempt, await this.#services.sidecar.route(route))
+      const decision = await this.#services.sidecar.route(route)
+      const before = await this.#follow(attempt, decision)
       if (before instanceof Response) return before
       if (before === "again") continue
-      const sent = await this.#transmit(attempt)
+      const sent = await this.#transmit(attempt, decision?.probe)
       if (sent instanceof Response) return sent
-      const outcome = this.#outcome(attempt, sent.result)
-      const after = await this.#follow(attempt, await this.#services.sidecar.outcome(outcome))
+      const after = await this.#failed(attempt, sent.result)
       // Where OpenCode's own time limit is up, nothing can be sent any more.
       if (after === "go" || (after === "again" && this.#request.init.signal?.aborted)) return sent.deliver()
       sent.discard()
       if (after instanceof Response) return after
     }
-    return this.#send(this.#request.url, this.#request.init)
+    // Once more, as it is: what comes is reported and delivered, whatever anybody says.
+    const attempt = crypto.randomUUID()
+    const last = await this.#transmit(attempt)
+    if (last instanceof Response) return last
+    this.#services.sidecar.report(this.#outcome(attempt, last.result))
+    return last.deliver()
   }
 
-  #transmit(attempt: string): ReturnType<typeof transmit> {
+  /** Reports a failure and does what is to be done about it. */
+  async #failed(attempt: string, result: Result): Promise<Next> {
+    const { clock, editor, sidecar } = this.#services
+    const decision = await sidecar.outcome(this.#outcome(attempt, result))
+    if (decision && decision.action !== "proceed") {
+      const said = (result.body ?? result.error ?? "").slice(0, SAID)
+      editor.log("info", `${written(this.#target)} said: ${result.status ?? ""} ${said}`)
+    }
+    if (decision || !isLong(result)) return this.#follow(attempt, decision)
+    // Delivered as it is, OpenCode would sleep for as long as it names. A daemon that died is being started meanwhile.
+    for (let looks = 0; looks < LOOKS; looks++) {
+      await sleep(clock, LOOK_MS, this.#request.init.signal)
+      this.#stopIfGivenUp(attempt)
+      const late = await sidecar.route({ ...this.#about, target: this.#target, at: "attempt" })
+      if (late) return late.action === "proceed" ? "again" : this.#follow(attempt, late)
+    }
+    return "go"
+  }
+
+  #transmit(attempt: string, probe = false): ReturnType<typeof transmit> {
     const { clock, editor, sidecar } = this.#services
     const target = this.#target
+    const began = clock.now()
     return transmit({
       clock,
       send: this.#send,
@@ -127,8 +160,8 @@ class Attempts {
       stream: this.#asked.stream,
       patience: this.#asked.stream ? sidecar.patience(target.provider) : undefined,
       answered: () => {
-        if (this.#about.mobility === "reroute" && this.#tagged.agent === "title") return
-        this.#session.served = same(target, this.#tagged.target) ? undefined : target
+        const first = { ended: "began", first_token_ms: clock.now() - began } as const
+        if (probe) sidecar.report({ ...this.#outcome(attempt, first), target })
         const toast = this.#about.mobility === "reroute" ? undefined : this.#session.arrived(target)
         if (toast) editor.toast(toast)
       },
@@ -168,6 +201,7 @@ class Attempts {
       const moved = await this.#handOver(to)
       if (moved) return moved
     }
+    if (this.#about.mobility === "handover") this.#about = { ...this.#about, mobility: "same_wire" }
     const request = rerouted(this.#request, this.#wire, editor.access(to))
     if (!request) return this.#tagged.agent === "title" ? this.#refuse(decision) : "go"
     this.#request = request
@@ -186,7 +220,15 @@ class Attempts {
   #refuse(decision: Decision): Response {
     const { editor } = this.#services
     editor.log("warn", `not sent to ${written(this.#target)}: ${decision.reason.text}`)
-    return refusal(this.#wire, editor.final(`rate-limit-sidecar: ${decision.reason.text}`))
+    return refusal(this.#wire, editor.final(`rate-limit-sidecar: ${decision.reason.text}${this.#oClock(decision)}`))
+  }
+
+  /** Says at what time of the day a decision's reason ends: the daemon counts, only the screen has a time zone. */
+  #oClock({ until }: Decision): string {
+    const at = (until ?? 0) * 1_000
+    const left = at - this.#services.clock.now()
+    if (left <= 0 || left >= DAY_MS) return ""
+    return ` (at ${new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })})`
   }
 
   #stopIfGivenUp(attempt: string): void {
@@ -195,4 +237,10 @@ class Attempts {
     this.#services.sidecar.report(this.#outcome(attempt, { ended: "aborted" }))
     throw signal?.reason
   }
+}
+
+function isLong({ headers = {} }: Result): boolean {
+  const named = headers["retry-after"]
+  // What is no number is a date, and nobody names a date for a moment.
+  return named !== undefined && !(Number(named) <= LONG_S)
 }

@@ -9,6 +9,7 @@ import { same, type Target, type Toast } from "./protocol.ts"
 
 const SESSIONS = 500
 const TURNS = 20
+const EMPTIES = 100
 
 /** A turn that was moved away from what the user chose. */
 export interface Move {
@@ -31,9 +32,9 @@ export class Session {
   chosen: Target | undefined
   /** Tokens the conversation holds, by the last answer's count. */
   tokens = 0
-  /** Who gave the latest answer, when that is not who the editor asked. */
-  served: Target | undefined
   readonly moves = new Map<string, Move>()
+  /** The empty steps our handovers left in the conversation. */
+  readonly empties = new Set<string>()
   #arrival: { at: Target; toast: Toast } | undefined
 
   constructor(id: string) {
@@ -47,6 +48,12 @@ export class Session {
     this.moves.set(turn, move)
     trim(this.moves, TURNS)
     return move
+  }
+
+  /** Notes an empty step, to be taken away when the turn is over. */
+  emptied(message: string): void {
+    this.empties.add(message)
+    trim(this.empties, EMPTIES)
   }
 
   /** Keeps a toast until the first content of `at` is there. */
@@ -92,9 +99,9 @@ export interface Tagged {
   message: Message
 }
 
-function trim<V>(map: Map<string, V>, limit: number): void {
-  for (const key of map.keys()) {
-    if (map.size <= limit) return
-    map.delete(key)
+function trim(kept: Map<string, unknown> | Set<string>, limit: number): void {
+  for (const key of kept.keys()) {
+    if (kept.size <= limit) return
+    kept.delete(key)
   }
 }

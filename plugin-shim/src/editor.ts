@@ -31,6 +31,8 @@ export interface Editor {
   redirect(message: Message, target: Target, chosen: Target): Promise<boolean>
   /** Puts what the user chose back into a message that was redirected. */
   restore(session: string, message: string, chosen: Target): Promise<void>
+  /** Takes an empty step out of an idle conversation, and nothing but an empty one. False when that was not possible now. */
+  discard(session: string, message: string): Promise<boolean>
   /** Writes `text` so that the editor does not take it for a passing failure and tries again. */
   final(text: string): string
   toast(toast: Toast): void

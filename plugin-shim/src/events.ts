@@ -6,7 +6,7 @@
  */
 
 import type { Sessions } from "./context.ts"
-import type { EditorEvent, Target } from "./protocol.ts"
+import type { EditorEvent } from "./protocol.ts"
 import { reported } from "./transmit.ts"
 
 const MESSAGE_LIMIT = 2_000
@@ -55,6 +55,10 @@ export function remember(event: BusEvent, sessions: Sessions): void {
       sessions.at(id).tokens = 0
       return
     case "message.updated": {
+      const parent = string(info["parentID"])
+      if (info["role"] === "assistant" && isEmptyStep(info) && parent && sessions.at(id).moves.has(parent)) {
+        sessions.at(id).emptied(string(info["id"]) ?? "")
+      }
       const used = fields(info["tokens"])
       const cache = fields(used["cache"])
       const all = [used["input"], used["output"], used["reasoning"], cache["read"], cache["write"]]
@@ -64,11 +68,8 @@ export function remember(event: BusEvent, sessions: Sessions): void {
   }
 }
 
-/**
- * Gives what the daemon is told of an event, undefined for those that do not concern it; `served` is who gave the
- * session's latest answer, when that is not who OpenCode asked.
- */
-export function report(event: BusEvent, served?: Target): EditorEvent | undefined {
+/** Gives what the daemon is told of an event, undefined for those that do not concern it. */
+export function report(event: BusEvent): EditorEvent | undefined {
   const properties = fields(event.properties)
   const tell = (told: Fields): EditorEvent => ({ type: event.type, properties: told })
   switch (event.type) {
@@ -87,7 +88,7 @@ export function report(event: BusEvent, served?: Target): EditorEvent | undefine
       const error = trouble(info["error"])
       const over = info["role"] === "assistant" && (error || fields(info["time"])["completed"])
       return over && !isEmptyStep(info)
-        ? tell({ info: { ...pick(info, ...STEP_FIELDS), ...(error ? { error } : answerer(served)) } })
+        ? tell({ info: { ...pick(info, ...STEP_FIELDS), ...(error && { error }) } })
         : undefined
     }
     default:
@@ -110,14 +111,6 @@ const STEP_FIELDS = [
   "time",
   "finish",
 ]
-
-/**
- * Names who really answered a step whose request went elsewhere. What it cost is not known then: OpenCode reckoned with
- * the prices of the model it asked.
- */
-function answerer(served: Target | undefined): Fields {
-  return served ? { providerID: served.provider, modelID: served.model, variant: served.variant, cost: 0 } : {}
-}
 
 /** The empty step of a handover was never asked of any provider. */
 function isEmptyStep(info: Fields): boolean {

@@ -3,8 +3,8 @@
  *
  * OpenCode's loop reads the model of the user message anew before every step. So the message is stored again in place,
  * asking for the new model, and the current request is answered with an empty step (`stub.ts`): OpenCode goes on by
- * itself, at the new model. When the turn is over the message gets back what the user chose. Where to go is never
- * decided here.
+ * itself, at the new model. When the turn is over the message gets back what the user chose, and the empty step goes.
+ * Where to go is never decided here.
  */
 
 import type { Clock } from "./clock.ts"
@@ -43,7 +43,7 @@ export class Handovers {
 
   /** The turn is over. */
   rest(session: Session): void {
-    if (session.moves.size === 0) return
+    if (session.moves.size === 0 && session.empties.size === 0) return
     const restore = () => {
       if (!session.busy) void this.restore(session)
     }
@@ -52,12 +52,17 @@ export class Handovers {
     else restore()
   }
 
-  /** Puts back what the user chose. */
+  /** Puts back what the user chose, and takes away the empty steps that got the turn elsewhere. */
   restore(session: Session): Promise<void> {
     const moves = [...session.moves]
+    const empties = [...session.empties]
     session.moves.clear()
+    session.empties.clear()
     return this.#inTurn(session.id, async () => {
       for (const [turn, move] of moves) await this.#editor.restore(session.id, turn, move.chosen)
+      for (const empty of empties) {
+        if (!(await this.#editor.discard(session.id, empty))) session.emptied(empty)
+      }
     })
   }
 

@@ -6,6 +6,7 @@
  */
 
 import type { PluginInput } from "@opencode-ai/plugin"
+import { isMainThread } from "node:worker_threads"
 import pkg from "../package.json" with { type: "json" }
 import { within, type Clock } from "./clock.ts"
 import type { Access, Editor, Message } from "./editor.ts"
@@ -19,6 +20,7 @@ import {
   type Toast,
   type Wire,
 } from "./protocol.ts"
+import { Voice } from "./voice.ts"
 import { wireOf } from "./wire.ts"
 
 const CALL_MS = 5_000
@@ -27,6 +29,8 @@ const TOAST_MS = 8_000
 type Client = PluginInput["client"]
 type Catalogue = NonNullable<Awaited<ReturnType<Client["config"]["providers"]>>["data"]>
 type Provider = Catalogue["providers"][number]
+type Ask = (request: { url: string; path?: Record<string, string> }) => Promise<{ data?: unknown }>
+type Raw = { get: Ask; delete: Ask }
 type Model = Provider["models"][string] & { release_date?: string; variants?: Record<string, unknown> }
 
 /** A model as OpenCode's messages name it. */
@@ -85,6 +89,8 @@ const text = (value: unknown): string => (typeof value === "string" ? value.slic
 const isId = (value: string): boolean => value.length > 0 && value.length <= 256
 const MODELS = 5_000
 const AGENTS = 1_000
+/** The parts every step has, whatever was said in it. */
+const FRAME = new Set(["step-start", "step-finish"])
 
 export class OpenCode implements Editor {
   readonly #client: Client
@@ -95,12 +101,20 @@ export class OpenCode implements Editor {
   readonly #rewriting = new Map<string, Record<string, unknown>>()
   #closed = false
   #version = ""
-  toasts = true
+  readonly voice: Voice
 
   constructor(input: Pick<PluginInput, "client" | "directory">, clock: Clock) {
     this.#client = input.client
     this.#directory = input.directory
     this.#clock = clock
+    this.voice = new Voice(clock, {
+      // The TUI has its own thread for plugins; everywhere else nothing is drawn.
+      draws: !isMainThread,
+      toast: ({ title, message, variant = "info", duration_ms: duration = TOAST_MS }) =>
+        void this.#call(() => this.#client.tui.showToast({ body: { title, message, variant, duration } })),
+      log: (level, said) => this.log(level, said),
+      stderr: (line) => void process.stderr.write(line),
+    })
   }
 
   async describe(): Promise<Hello> {
@@ -168,6 +182,18 @@ export class OpenCode implements Editor {
     if (found) await this.#rewrite({ ...found.info, model: modelOf(chosen) }, chosen)
   }
 
+  async discard(session: string, message: string): Promise<boolean> {
+    const path = { id: session, messageID: message }
+    const info = await this.#call(() => this.#client.session.get({ path: { id: session } }))
+    if (!info || info.revert) return false
+    const found = await this.#call(() => this.#client.session.message({ path }))
+    // What a provider said is nobody's to take away, however little it was.
+    if (!found || found.info.role !== "assistant" || found.parts.some((part) => !FRAME.has(part.type))) return true
+    // OpenCode refuses while a turn runs.
+    const url = "/session/{id}/message/{messageID}"
+    return (await this.#call(() => this.#raw?.delete({ url, path }) ?? Promise.resolve({}))) === true
+  }
+
   /**
    * Stores a user message again, in its place and with its time. OpenCode stamps a new time on it and fills in only what
    * a prompt can say, so `chat.message` puts the rest back (`claim`). Named with the model the user chose, it leaves the
@@ -225,9 +251,7 @@ export class OpenCode implements Editor {
   }
 
   toast(toast: Toast): void {
-    const { title, message, variant = "info", duration_ms: duration = TOAST_MS } = toast
-    this.log(variant === "error" ? "error" : "info", `${title}: ${message}`)
-    if (this.toasts) void this.#call(() => this.#client.tui.showToast({ body: { title, message, variant, duration } }))
+    this.voice.say(toast)
   }
 
   log(level: "debug" | "info" | "warn" | "error", said: string): void {
@@ -240,10 +264,13 @@ export class OpenCode implements Editor {
   }
 
   async #ask(): Promise<string> {
-    type Raw = { _client?: { get(request: { url: string }): Promise<{ data?: unknown }> } }
-    const { _client: raw } = this.#client as unknown as Raw
-    const health = raw && (await this.#call(() => raw.get({ url: "/global/health" })))
+    const health = await this.#call(() => this.#raw?.get({ url: "/global/health" }) ?? Promise.resolve({}))
     return text((health as { version?: unknown } | undefined)?.version)
+  }
+
+  /** What the client is made of, for routes it has no method for. */
+  get #raw(): Raw | undefined {
+    return (this.#client as unknown as { _client?: Raw })._client
   }
 
   /** Calls the client; undefined when that failed or took too long. */

@@ -67,6 +67,7 @@ export interface HelloReply {
   version: string
   warnings?: string[]
   toasts?: boolean
+  stderr?: "auto" | "always" | "never"
   first_token_timeout_s?: Record<string, number>
   /** Whether running turns may be moved with this version of the editor, and why not. */
   handover?: boolean
@@ -101,7 +102,8 @@ export interface Route extends About {
 
 export interface Outcome extends About {
   attempt: string
-  ended: "ok" | "empty" | "failed" | "aborted"
+  /** `began` is no end: the first content of an attempt that is a probe. */
+  ended: "began" | "ok" | "empty" | "failed" | "aborted"
   status?: number
   headers?: Record<string, string>
   body?: string
@@ -117,17 +119,25 @@ export interface Toast {
   message: string
   variant?: "info" | "success" | "warning" | "error"
   duration_ms?: number
+  /** The same key is the same news. */
+  key?: string
+  /** The same on one line. */
+  line?: string
 }
 
 export interface Decision {
   action: "proceed" | "switch" | "wait" | "refuse"
   target?: Target | null
   wait_s?: number | null
+  /** When the reason ends, in seconds since the epoch. */
+  until?: number | null
   reason: { code: string; text: string }
   toast?: Toast | null
   arrival?: Toast | null
   /** So long the turn's next attempt at the same target may be sent without asking. */
   pass_s?: number | null
+  /** Others wait for what this attempt finds out: its first content is worth a report. */
+  probe?: boolean
 }
 
 export interface EditorEvent {

@@ -77,7 +77,7 @@ const server: Plugin = async (input: PluginInput, options?: Record<string, unkno
       safe("event", async () => {
         const { event } = heard
         remember(event, sessions)
-        const told = report(event, sessions.at(sessionOf(event) ?? "").served)
+        const told = report(event)
         if (told) sidecar.event(told)
         const past = bypasses.heard(event, sessionOf(event), (tag) => wrapping.missed(tag))
         if (past) editor.toast(outOfReach(past))
@@ -106,6 +106,7 @@ const server: Plugin = async (input: PluginInput, options?: Record<string, unkno
           needs: { context: session.tokens, tools: true, images: output.parts.some(isImage) },
         })
         if (decision?.toast) editor.toast(decision.toast)
+        if (decision?.action === "proceed" && decision.arrival) session.expect(target, decision.arrival)
         const to = decision?.action === "switch" ? decision.target : undefined
         if (!to || !editor.has(to) || same(to, target)) return
         if (decision?.arrival) session.expect(to, decision.arrival)

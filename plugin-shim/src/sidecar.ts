@@ -59,6 +59,7 @@ export class Sidecar {
   #pausedUntil = 0
   #pause = PAUSE_MS
   #away = false
+  /** When it was last started again; the first start of all does not count. */
   #launchedAt = Number.NEGATIVE_INFINITY
 
   constructor(options: SidecarOptions) {
@@ -162,7 +163,6 @@ export class Sidecar {
   async #begin(): Promise<void> {
     const { transport } = this.#options
     if (!(await within(this.#clock, START_MS, transport.listening()))) {
-      this.#launchedAt = this.#clock.now()
       const launched = transport.launch().catch(String)
       const problem = await within(this.#clock, this.#startEnds - this.#clock.now(), launched)
       if (problem !== "") {

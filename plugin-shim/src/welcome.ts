@@ -5,10 +5,11 @@
  */
 
 import type { HelloReply, Toast } from "./protocol.ts"
+import type { Voice } from "./voice.ts"
 
 /** Who shows it. */
 export interface Host {
-  toasts: boolean
+  voice: Pick<Voice, "settle">
   toast(toast: Toast): void
   log(level: "warn", text: string): void
 }
@@ -24,7 +25,7 @@ export class Welcome {
   }
 
   hear(reply: HelloReply): void {
-    this.#host.toasts = reply.toasts ?? true
+    this.#host.voice.settle(reply)
     this.#warn(reply.warnings ?? [])
     const why = reply.handover === false ? (reply.handover_why ?? "") : undefined
     if (why === this.#held) return

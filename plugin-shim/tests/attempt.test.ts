@@ -370,7 +370,7 @@ describe("where turns may not be handed over", () => {
   const arrival = { title: "Switched", message: "" }
 
   test("a step goes to the same wire elsewhere, and nothing is stored or made up", async () => {
-    const { run, editor, routes, reports, sessions } = setup({
+    const { run, editor, routes, reports } = setup({
       handover: false,
       outcomes: [{ ...switchTo(BETA), arrival }],
       answers: [limited],
@@ -384,20 +384,12 @@ describe("where turns may not be handed over", () => {
     expect(reports).toMatchObject([{ target: BETA, ended: "ok" }])
     expect(editor.toasts).toEqual([arrival])
     expect(editor.redirected).toEqual([])
-    expect(sessions.at("ses_1").served).toEqual(BETA)
   })
 
   test("a step that has no way there ends as it ended", async () => {
     const { run, editor } = setup({ handover: false, outcomes: [switchTo(BETA)], answers: [limited] })
     expect((await run()).status).toBe(429)
     expect(editor.redirected).toEqual([])
-  })
-
-  test("a step answered by whom the editor asked is not said to be another's", async () => {
-    const { run, sessions } = setup({ handover: false })
-    sessions.at("ses_1").served = BETA
-    await run()
-    expect(sessions.at("ses_1").served).toBeUndefined()
   })
 
   test("what the editor knows of itself counts until the daemon has spoken", async () => {
@@ -408,18 +400,12 @@ describe("where turns may not be handed over", () => {
   })
 
   test("a handover that failed is made up for in the same way", async () => {
-    const { run, editor } = setup({ outcomes: [switchTo(BETA)], answers: [limited] })
+    const { run, editor, reports } = setup({ outcomes: [switchTo(BETA)], answers: [limited] })
     editor.redirecting = () => Promise.resolve(false)
     editor.accesses.set("beta/m1", access)
     expect(await (await run()).text()).toBe(ANSWER)
     expect(editor.redirected.length).toBe(1)
-  })
-
-  test("a title's answer says nothing of the step's", async () => {
-    const { run, editor, sessions } = setup({ handover: false, tagged: { agent: "title" }, routes: [switchTo(BETA)] })
-    editor.accesses.set("beta/m1", access)
-    await run()
-    expect(sessions.at("ses_1").served).toBeUndefined()
+    expect(reports).toMatchObject([{ mobility: "same_wire", target: BETA, ended: "ok" }])
   })
 })
 
@@ -438,6 +424,108 @@ test("a refusal says why in words OpenCode does not take for a passing failure",
   expect(response.status).toBe(400)
   expect(await response.json()).toMatchObject({ error: { message: "final rate-limit-sidecar: too many requests" } })
   expect(sent).toEqual([])
+})
+
+test("a refusal names the time of the day where that is today, and what the provider said is in the log", async () => {
+  const at = (seconds: number) => ({ action: "refuse" as const, reason, until: 1_000 + seconds })
+  const soon = setup({ outcomes: [at(3_600)], answers: [limited] })
+  const said = ((await (await soon.run()).json()) as { error: { message: string } }).error.message
+  expect(said).toMatch(/^final rate-limit-sidecar: too many requests \(at \d\d:\d\d( [AP]M)?\)$/)
+  expect(soon.editor.logs).toContain('alpha/m1 said: 429 {"error":{"message":"limited"}}')
+  for (const seconds of [-1, 90_000]) {
+    const { run } = setup({ routes: [at(seconds)] })
+    expect(await (await run()).json()).toMatchObject({ error: { message: expect.not.stringContaining("(at") } })
+  }
+})
+
+test("a provider others wait for is reported to answer with its first content, before its end", async () => {
+  const upstream = byHand()
+  const { run, reports } = setup({
+    routes: [{ ...proceed, probe: true }],
+    answers: [() => new Response(upstream.stream, { headers: SSE })],
+  })
+  upstream.write(WORD)
+  const response = await run()
+  expect(reports).toMatchObject([{ ended: "began", target: ALPHA, first_token_ms: 0 }])
+  upstream.close()
+  await response.text()
+  expect(reports).toMatchObject([{ ended: "began" }, { ended: "ok" }])
+  expect(reports[0]?.attempt).toBe(reports[1]?.attempt ?? "")
+})
+
+test("what is sent after all rounds is reported too", async () => {
+  const asking = { routes: Array.from({ length: 20 }, () => wait(0)), answers: [limited] }
+  const bad = setup(asking)
+  const run = bad.run()
+  await bad.clock.advance(1)
+  expect((await run).status).toBe(429)
+  expect(bad.reports).toMatchObject([{ ended: "failed", status: 429 }])
+  const good = setup({ routes: Array.from({ length: 20 }, () => wait(0)) })
+  const answer = good.run()
+  await good.clock.advance(1)
+  expect(await (await answer).text()).toBe(ANSWER)
+  expect(good.reports).toMatchObject([{ ended: "ok" }])
+})
+
+describe("a long refusal nobody says anything about", () => {
+  const long = (named = "3600") => () => new Response("{}", { status: 429, headers: { "retry-after": named } })
+
+  test("is not delivered before the daemon was looked for: it may be starting again", async () => {
+    const { run, clock, editor, routes, sent } = setup({
+      routes: [proceed, undefined, switchTo(BETA)],
+      outcomes: [undefined],
+      answers: [long()],
+    })
+    const answer = run()
+    await clock.advance(2_000)
+    expect(await (await answer).text()).toContain("tool_calls")
+    expect(editor.redirected.length).toBe(1)
+    expect(sent.length).toBe(1)
+    expect(routes.map(({ attempt }) => attempt === undefined)).toEqual([false, true, true])
+  })
+
+  test("is sent again when the daemon is back and has not heard of it yet", async () => {
+    const { run, clock, sent } = setup({ routes: [proceed, proceed], outcomes: [undefined], answers: [long()] })
+    const answer = run()
+    await clock.advance(1_000)
+    expect(await (await answer).text()).toBe(ANSWER)
+    expect(sent.length).toBe(2)
+  })
+
+  test("is delivered when there is no daemon, and at once when the wait is short", async () => {
+    const gone = Array.from({ length: 9 }, () => undefined)
+    for (const named of ["3600", "Wed, 21 Oct 2065 07:28:00 GMT"]) {
+      const { run, clock, routes } = setup({ routes: [...gone], outcomes: [undefined], answers: [long(named)] })
+      const answer = run()
+      await clock.advance(3_000)
+      expect((await answer).headers.get("retry-after")).toBe(named)
+      expect(routes.length).toBe(4)
+    }
+    const short = setup({ routes: [...gone], outcomes: [undefined], answers: [long("10")] })
+    expect((await short.run()).status).toBe(429)
+  })
+
+  test("is not looked after when the user gives up meanwhile", async () => {
+    const controller = new AbortController()
+    const { run, clock, routes } = setup({
+      routes: [proceed],
+      outcomes: [undefined],
+      answers: [long()],
+      signal: controller.signal,
+    })
+    const answer = run().catch((error: unknown) => error)
+    await clock.advance(500)
+    controller.abort(new Error("stop"))
+    expect(String(await answer)).toContain("stop")
+    expect(routes.length).toBe(1)
+  })
+})
+
+test("titles and compactions need what they hold themselves, not what the conversation does", async () => {
+  const { run, routes, sessions } = setup({ tagged: { agent: "compaction" } })
+  sessions.at("ses_1").tokens = 99_000
+  await run()
+  expect(routes[0]?.needs?.context).toBeLessThan(100)
 })
 
 test("a format nobody knows is sent or not, but never moved", async () => {

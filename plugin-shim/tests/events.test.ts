@@ -52,14 +52,6 @@ describe("what the daemon is told", () => {
     })
   })
 
-  test("of a step somebody else answered: who did, and no cost, as OpenCode reckoned with the wrong prices", () => {
-    const served = { provider: "beta", model: "m2", variant: "high" }
-    const told = report(step({}), served)?.properties["info"] as object
-    expect(told).toMatchObject({ providerID: "beta", modelID: "m2", variant: "high", cost: 0, tokens: tokens(10, 3) })
-    const error = { name: "APIError", data: { message: "no", statusCode: 429 } }
-    expect(report(step({ error }), served)?.properties["info"]).toMatchObject({ providerID: "alpha", modelID: "m1" })
-  })
-
   test.each([
     ["a step that goes on", step({ time: { created: 1 } })],
     ["the empty step of a handover", step({ tokens: tokens(0, 0), finish: "tool-calls" })],
@@ -130,6 +122,22 @@ describe("what is remembered", () => {
       after(event("session.created", { sessionID: SESSION, info: { id: SESSION, parentID: "ses_0" } })),
     ).toMatchObject({ parent: "ses_0", fresh: true })
     expect(after().fresh).toBe(false)
+  })
+
+  test("which empty steps a handover left, and no others", () => {
+    const sessions = new Sessions()
+    const empty = { finish: "tool-calls", tokens: tokens(0, 0) }
+    remember(step({ ...empty, id: "msg_before" }), sessions)
+    sessions.at(SESSION).moved("msg_1", { provider: "beta", model: "m1" }, { provider: "alpha", model: "m1" })
+    for (const [id, change] of Object.entries({
+      msg_empty: empty,
+      msg_full: { finish: "tool-calls" },
+      msg_other: { ...empty, parentID: "msg_0" },
+      msg_user: { ...empty, role: "user" },
+      msg_failed: { ...empty, error: { name: "UnknownError" } },
+    }))
+      remember(step({ id, ...change }), sessions)
+    expect([...sessions.at(SESSION).empties]).toEqual(["msg_empty"])
   })
 
   test("whether it works", () => {

@@ -127,6 +127,12 @@ export class FakeEditor implements Editor {
     this.restored.push({ message, chosen })
     return Promise.resolve()
   }
+  discarded: string[] = []
+  discarding: () => Promise<boolean> = () => Promise.resolve(true)
+  discard(_: string, message: string): Promise<boolean> {
+    this.discarded.push(message)
+    return this.discarding()
+  }
   final = (text: string): string => `final ${text}`
   toast(toast: Toast): void {
     this.toasts.push(toast)

@@ -32,7 +32,10 @@ export class FakeOpenCode {
   logs: [string, string][] = []
   messages = new Map<string, object>()
   sessions = new Map<string, object>()
+  parts = new Map<string, object[]>()
   broken = false
+  /** A turn runs: nothing may be deleted. */
+  busy = false
   /** The `chat.message` hook of the plugins. */
   chatMessage: (output: { message: { id: string } & Record<string, unknown>; parts: unknown[] }) => Promise<void> =
     async () => {}
@@ -112,14 +115,20 @@ export class FakeOpenCode {
   }
 
   readonly client = {
-    _client: { get: () => Promise.resolve({ data: { healthy: true, version: "1.18.33" } }) },
+    _client: {
+      get: () => Promise.resolve({ data: { healthy: true, version: "1.18.33" } }),
+      delete: ({ url, path }: { url: string; path: { messageID: string } }) => {
+        if (this.busy || url !== "/session/{id}/message/{messageID}") return Promise.resolve({ error: "busy" })
+        return Promise.resolve({ data: this.messages.delete(path.messageID) })
+      },
+    },
     config: { providers: () => this.providers() },
     session: {
       prompt: (prompt: Prompt) => this.#prompt(prompt),
       get: ({ path }: { path: { id: string } }) => Promise.resolve({ data: this.sessions.get(path.id) }),
       message: ({ path }: { path: { messageID: string } }) => {
         const info = this.messages.get(path.messageID)
-        return Promise.resolve({ data: info && { info, parts: [] } })
+        return Promise.resolve({ data: info && { info, parts: this.parts.get(path.messageID) ?? [] } })
       },
     },
     tui: { showToast: ({ body }: { body: unknown }) => this.#guarded(() => this.toasts.push(body) > 0) },

@@ -32,6 +32,24 @@ describe("a handover", () => {
     expect(editor.restored.length).toBe(1)
   })
 
+  test("takes away the empty steps it left, and those OpenCode keeps for now at the next rest", async () => {
+    const editor = new FakeEditor()
+    const session = new Session("ses_1")
+    const handovers = new Handovers(editor, new FakeClock())
+    await handovers.move(session, tagged(), BETA)
+    session.emptied("msg_2")
+    editor.discarding = () => Promise.resolve(false)
+    handovers.rest(session)
+    await settle()
+    editor.discarding = () => Promise.resolve(true)
+    handovers.rest(session)
+    await settle()
+    handovers.rest(session)
+    await settle()
+    expect(editor.discarded).toEqual(["msg_2", "msg_2"])
+    expect(editor.restored.length).toBe(1)
+  })
+
   test("does not happen to a model the editor does not have", async () => {
     const editor = new FakeEditor()
     const session = new Session("ses_1")

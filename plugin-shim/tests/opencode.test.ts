@@ -231,6 +231,39 @@ describe("storing a message again", () => {
   })
 })
 
+describe("taking an empty step away", () => {
+  const FRAME = [{ type: "step-start" }, { type: "step-finish" }]
+  const kept = async (info: object, parts: object[], session: object = {}) => {
+    const { host, editor } = setup()
+    host.sessions.set("ses_1", session)
+    host.messages.set("msg_2", info)
+    host.parts.set("msg_2", parts)
+    return { done: await editor.discard("ses_1", "msg_2"), there: host.messages.has("msg_2") }
+  }
+
+  test("takes one that says nothing", async () => {
+    expect(await kept({ role: "assistant" }, FRAME)).toMatchObject({ done: true, there: false })
+  })
+
+  test("leaves whatever somebody said, and what is no answer", async () => {
+    for (const part of [{ type: "text", text: "" }, { type: "tool" }, { type: "reasoning" }]) {
+      expect(await kept({ role: "assistant" }, [...FRAME, part])).toMatchObject({ done: true, there: true })
+    }
+    expect(await kept({ role: "user" }, [])).toMatchObject({ done: true, there: true })
+  })
+
+  test("waits while a turn runs, or while the conversation is undone", async () => {
+    expect(await kept({ role: "assistant" }, FRAME, { revert: {} })).toMatchObject({ done: false, there: true })
+    const { host, editor } = setup()
+    host.sessions.set("ses_1", {})
+    host.messages.set("msg_2", { role: "assistant" })
+    host.parts.set("msg_2", FRAME)
+    host.busy = true
+    expect(await editor.discard("ses_1", "msg_2")).toBe(false)
+    expect(await editor.discard("ses_gone", "msg_2")).toBe(false)
+  })
+})
+
 test("what is said reaches the conversation and no model", async () => {
   const { host, editor } = setup()
   host.sessions.set("ses_1", { agent: "plan", model: { id: "m1", providerID: "alpha" } })
@@ -276,7 +309,7 @@ test("a final text has nothing OpenCode takes for a passing failure, and reads t
 test("toasts go to the screen and the log, or only to the log; neither may fail", async () => {
   const { host, editor } = setup()
   editor.toast({ title: "Switched", message: "to beta", variant: "warning", duration_ms: 5 })
-  editor.toasts = false
+  editor.voice.settle({ protocol: 1, version: "1", toasts: false })
   editor.toast({ title: "Quiet", message: "now", variant: "error" })
   await settle()
   expect(host.toasts).toEqual([{ title: "Switched", message: "to beta", variant: "warning", duration: 5 }])
@@ -285,7 +318,7 @@ test("toasts go to the screen and the log, or only to the log; neither may fail"
     ["error", "rate-limit-sidecar: Quiet: now"],
   ])
   host.broken = true
-  editor.toasts = true
+  editor.voice.settle({ protocol: 1, version: "1" })
   editor.toast({ title: "t", message: "m" })
   editor.log("info", "x")
   await settle()

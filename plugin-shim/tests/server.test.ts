@@ -179,6 +179,17 @@ describe("a message", () => {
     expect(host.toasts).toMatchObject([{}, { title: "Switched" }])
   })
 
+  test("that returns to its model says so with the first content of it", async () => {
+    const back = { action: "proceed", reason: PROCEED.reason, arrival: { title: "Back on alpha/m1", message: "free" } }
+    answers.set("/v1/route", () => back)
+    const given = await say()
+    answers.delete("/v1/route")
+    const backs = () => host.toasts.filter((toast) => (toast as { title: string }).title.startsWith("Back")).length
+    expect(backs()).toBe(0)
+    await ask(given)
+    expect(backs()).toBe(1)
+  })
+
   test("of a subagent goes at once", async () => {
     answers.set("/v1/route", () => toBeta())
     await emit("session.created", { sessionID: "ses_2", info: { id: "ses_2", parentID: "ses_1" } })
@@ -215,13 +226,10 @@ describe("an OpenCode the daemon does not trust with a handover", () => {
     )
     expect((await ask(given)).text).toBe(ANSWER)
     expect(providers.map(({ url }) => url)).toEqual(["https://beta.test/v1/chat/completions"])
-    const info = { id: "msg_2", sessionID: "ses_1", role: "assistant", providerID: "alpha", modelID: "m1" }
-    await emit("message.updated", {
-      sessionID: "ses_1",
-      info: { ...info, tokens: { input: 1, output: 1 }, time: { completed: 1 } },
-    })
-    await hooks.dispose?.()
-    expect(JSON.stringify(told.find(({ path }) => path === "/v1/events")?.body)).toContain('"providerID":"beta"')
+    await settle()
+    expect(told.filter(({ path }) => path === "/v1/outcome").map(({ body }) => body)).toMatchObject([
+      { mobility: "same_wire", target: { provider: "beta" }, ended: "ok" },
+    ])
     expect(host.stored).toEqual([])
   })
 })

@@ -230,7 +230,7 @@ class Config(Strict):
     deny: list[str] = Field([], description="never switched to; shell patterns on provider/model")
     max_hops: Annotated[int, Field(ge=0, le=20)] = Field(3, description="switches per turn at most")
     tolerate_wait: Duration = Field(5.0, description="a named wait this short is waited out instead of switching")
-    resume_within: Duration = Field(120.0, description="hold a turn nobody can answer when a target is free this soon")
+    resume_within: Duration = Field(120.0, description="hold a turn nobody can answer for this long at most")
     switch_after: Duration = Field(0.0, description="wait this long on a failing target before switching")
     switch_at: Annotated[float, Field(gt=0, le=100)] = Field(100.0, description="switch at this per cent of a limit")
     continue_attempts: Annotated[int, Field(ge=0, le=10)] = Field(3, description="tries again after an empty answer")
@@ -240,6 +240,9 @@ class Config(Strict):
     error_patterns: list[ErrorPattern] = []
     webhooks: list[Webhook] = []
     toasts: bool = True
+    stderr: Literal["auto", "always", "never"] = Field(
+        "auto", description="one line per switch on OpenCode's standard error; auto: unless it draws on the terminal"
+    )
     self_test: bool = Field(True, description="try an OpenCode version that is new once, in the background")
     state_file: str | None = None
     log: LogSettings = LogSettings()

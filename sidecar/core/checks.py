@@ -143,7 +143,10 @@ def _unfit(target: Target, s: Situation) -> No | None:
     model = s.connected.models.get(target)
     if model is None:
         return None
-    if model.context and s.needs.context > model.context * CONTEXT_SHARE:
+    wanted = s.connected.models.get(s.wanted)
+    # What is as large as the user's own choice holds whatever that one holds; too much is compacted there as here.
+    smaller = wanted is None or not 0 < wanted.context <= model.context
+    if smaller and model.context and s.needs.context > model.context * CONTEXT_SHARE:
         return No("context", f"the conversation ({s.needs.context} tokens) does not fit {model.context}")
     for need, has, what in (
         (s.needs.tools, model.tools, "tools"),
@@ -181,6 +184,12 @@ def _guarded(target: Target, s: Situation) -> No | None:
     return None
 
 
+def _spent(target: Target, s: Situation) -> No | None:
+    """Apply the cost guard to a stand-in in use: what was permitted once stays so within its turn, a cap holds."""
+    no = _guarded(target, s)
+    return no if no is not None and no.code == "cost_guard" else None
+
+
 Rule = Callable[[Target, Situation], No | None]
 EVERY: tuple[Rule, ...] = (_failed_in_turn, _disabled, _not_connected, _wrong_place, _unhealthy, _over_limit)
 STAND_IN: tuple[Rule, ...] = (_listed, _other_wire, _unfit, _guarded)
@@ -192,8 +201,11 @@ def check(target: Target, s: Situation, *, stand_in: bool) -> No | None:
 
 
 def check_here(target: Target, s: Situation) -> No | None:
-    """Say why the target a turn is at may not be used now: a stand-in must still fit what the conversation became."""
-    return _first(EVERY if target == s.wanted else (*EVERY, _unfit), target, s)
+    """Say why the target a turn is at may not be used now.
+
+    A stand-in must still fit what the conversation became, and the allowance for such switches must not be spent.
+    """
+    return _first(EVERY if target == s.wanted else (*EVERY, _unfit, _spent), target, s)
 
 
 def _first(rules: tuple[Rule, ...], target: Target, s: Situation) -> No | None:

@@ -36,12 +36,18 @@ class Rejected(Answer):
 
 
 class Toast(Answer):
-    """A short message for the person at the editor."""
+    """A short message for the person at the editor.
+
+    `line` says the same on one line, for terminals and logs (empty: title and message). Toasts of the same `key` bring
+    the same news: a window shows it once while it is news, however many of its sessions bring it.
+    """
 
     title: str
     message: str
     variant: Literal["info", "success", "warning", "error"] = "info"
     duration_ms: int = 8_000
+    key: str = ""
+    line: str = ""
 
 
 class FailureInfo(Answer):
@@ -60,8 +66,10 @@ class Decision(Answer):
     `proceed`: send it (after an outcome: deliver what came). `switch`: use `target` instead. `wait`: wait `wait_s`
     seconds, then ask again. `refuse`: do not send it, nothing can answer. `until` is the epoch second at which the
     reason ends, `origin` why `target` was a candidate. `toast` is to be shown now; `arrival` once the first token of
-    `target` has arrived. With `pass_s` the next attempt of the same turn at the same target may be sent within that
-    many seconds without asking, and is told afterwards (`passed`), unless something failed at its provider meanwhile.
+    `target` (or, with `proceed`, of the target asked for) has arrived. `probe`: others wait for what this attempt finds
+    out, so its first content is worth a report (`began`). With `pass_s` the next attempt of the same turn at the same
+    target may be sent within that many seconds without asking, and is told afterwards (`passed`), unless something
+    failed at its provider meanwhile.
     """
 
     action: Literal["proceed", "switch", "wait", "refuse"] = "proceed"
@@ -73,6 +81,7 @@ class Decision(Answer):
     failure: FailureInfo | None = None
     toast: Toast | None = None
     arrival: Toast | None = None
+    probe: bool = False
     rejected: tuple[Rejected, ...] = ()
     pass_s: float | None = None
 
@@ -84,6 +93,7 @@ class HelloReply(Answer):
     version: str
     warnings: tuple[str, ...] = ()
     toasts: bool = True
+    stderr: Literal["auto", "always", "never"] = "auto"
     first_token_timeout_s: dict[str, float] = {}
     handover: bool = Field(True, description="whether running turns may be moved with this version of the editor")
     handover_why: str = Field("", description="why not, in words for a person")

@@ -6,6 +6,7 @@ The rules of a switch stand in `switching.py`, what is shown in `picture.py`, wh
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from sidecar.config.models import Config, ErrorPattern
@@ -89,6 +90,7 @@ class Engine:
             version=self.version,
             warnings=lint(config, connected),
             toasts=config.toasts,
+            stderr=config.stderr,
             first_token_timeout_s={"*": config.first_token_timeout, **timeouts},
         )
 
@@ -111,7 +113,7 @@ class Engine:
         return self._decided(event, decision, now)
 
     def outcome(self, event: Outcome, now: float) -> Decision:
-        """Take how an attempt ended; decides what happens to the step when it failed.
+        """Take how an attempt ended, or that a probe has begun to answer; decides what a failure costs the step.
 
         A report for an attempt that has already been reported changes nothing.
         """
@@ -230,11 +232,8 @@ class Engine:
         target = event.target.target
         memory = self._memory
         memory.health.observe(now)
-        if event.ended == "aborted":
-            if memory.attempt_stopped(event.attempt):
-                memory.health.stopped(target, self.config(event.directory), at)
-                self._records.append(records.ended(event, at))
-            return Decision(reason=Reason(code="aborted", text="the user stopped it"))
+        if event.ended in ("began", "aborted"):
+            return self._untold(event, at, now)
         if not memory.attempt_ended(event.attempt, target, event.agent, at):
             return Decision(reason=Reason(code="known", text="already reported"))
         memory.usage.learn(target, learn_limits(target.provider, event.headers, at), at)
@@ -266,6 +265,21 @@ class Engine:
     def _mover(self, event: Route | Outcome, now: float, *, peek: bool = False) -> Mover:
         return Mover(self._memory, event, self.config(event.directory), now, self._notices.append, peek=peek)
 
+    def _untold(self, event: Outcome, at: float, now: float) -> Decision:
+        """Take what is not yet, or will never be, an answer: a probe's first content, an attempt the user stopped.
+
+        Who waits for what a probe finds out need not wait for the end of a long answer.
+        """
+        target, health, config = event.target.target, self._memory.health, self.config(event.directory)
+        if event.ended == "aborted":
+            if self._memory.attempt_stopped(event.attempt):
+                health.stopped(target, config, at)
+                self._records.append(records.ended(event, at))
+            return Decision(reason=Reason(code="aborted", text="the user stopped it"))
+        if health.succeed(target, config, at, started=at - (event.first_token_ms or 0.0) / 1000):
+            self._notice("back", now, event, Reason(code="back", text="answers again"), source=str(target))
+        return Decision(reason=Reason(code="began", text="answers"))
+
     def _answered(self, event: Outcome, at: float, now: float) -> Decision:
         target, memory = event.target.target, self._memory
         started = None if event.latency_ms is None else at - event.latency_ms / 1000
@@ -274,6 +288,8 @@ class Engine:
         if memory.health.succeed(target, self.config(event.directory), at, started=started):
             self._notice("back", now, event, Reason(code="back", text="answers again"), source=str(target))
         answered = Decision(reason=Reason(code="ok", text="answered"))
+        if event.mobility in ("reroute", "same_wire"):
+            memory.answered_beside(event.session, event.agent, target)
         if event.age_s:
             return answered
         mover = self._mover(event, now)
@@ -321,6 +337,9 @@ class Engine:
         memory, directory = self._memory, batch.directory
         if not memory.message_is_new(step.message):
             return
+        answered = memory.who_answered(step.session, step.agent, step.target)
+        if answered != step.target:
+            step = replace(step, target=answered, cost=self._price(step, answered, directory))
         counted, failure = not self._reported(step.session, step.target.provider, batch), None
         if counted:
             memory.usage.attempt(step.target, step.agent, at)
@@ -336,6 +355,15 @@ class Engine:
             memory.usage.spend(step.target, step.agent, tokens=step.tokens, cost=step.cost, at=at)
             self._guard(memory.sessions.find(step.session), step, directory, at)
             self._budgets(reached(step.target, memory, self.config(directory), at), directory, at)
+
+    def _price(self, step: StepEnded, target: Target, directory: str) -> float:
+        """Give what a step cost where it was answered (US dollars); the editor reckoned with another's prices."""
+        model = self._memory.fleet.at(directory).models.get(target)
+        if model is None:
+            return step.cost
+        used = step.used
+        read, written = used.input + used.cache_read + used.cache_write, used.output + used.reasoning
+        return (read * model.cost_input + written * model.cost_output) / 1e6
 
     def _guard(self, session: Session | None, step: StepEnded, directory: str, at: float) -> None:
         """Count what a metered stand-in cost against the allowance for such switches."""

@@ -133,12 +133,13 @@ class Outcome(_Request):
     """`POST /v1/outcome`: how one attempt ended.
 
     `failed` with a `status` is a refusal, without one a network failure (`error` has its text) or, with the `error`
-    `first_token_timeout`, an answer that did not begin in time; `empty` is a success without content. `headers` hold
-    rate-limit headers only (lower case), `body` at most 64 KiB.
+    `first_token_timeout`, an answer that did not begin in time; `empty` is a success without content. `began` is no
+    end: the first content of an attempt that is a probe, whose end is reported as ever. `headers` hold rate-limit
+    headers only (lower case), `body` at most 64 KiB.
     """
 
     attempt: Id
-    ended: Literal["ok", "empty", "failed", "aborted"]
+    ended: Literal["began", "ok", "empty", "failed", "aborted"]
     status: Annotated[int, Field(ge=100, le=999)] | None = None
     headers: Annotated[dict[Name, Text], Field(max_length=100)] = {}
     body: Text | None = None

@@ -24,6 +24,8 @@ VERSION = 1
 DAY_S = 86_400
 _KEPT = 4_000
 _SAVED = 256
+# A target known to be limited is tried all the same this seldom, by all sessions together.
+TRY_S = 60.0
 
 
 class NewerStateError(ValueError):
@@ -67,6 +69,8 @@ class Memory:
         self.turns = 0
         self.said_hello_at: float | None = None
         self.waited_for: dict[Target, float] = {}
+        self._tried: dict[Target, float] = {}
+        self._beside: dict[tuple[str, str], Target] = {}
         self.permitted: dict[str, float] = {}
         self._guard: tuple[int, float] = (0, 0.0)
         self._told_budgets: dict[str, int] = {}
@@ -103,6 +107,25 @@ class Memory:
     def wait_for(self, target: Target, now: float, until: float) -> None:
         """Note that a session sits out a short wait at a target; waits that are over are dropped."""
         self.waited_for = {**{t: end for t, end in self.waited_for.items() if end > now}, target: until}
+
+    def may_try(self, target: Target, now: float) -> bool:
+        """Whether a target known to be limited may be asked all the same; who is told so is the one who does."""
+        self._tried = {t: at for t, at in self._tried.items() if abs(now - at) < TRY_S}
+        if target in self._tried:
+            return False
+        self._tried[target] = now
+        return True
+
+    def answered_beside(self, session: str, agent: str, target: Target) -> None:
+        """Note who answered a request beside the turn; the editor's record names whom it meant to ask."""
+        self._beside.pop((session, agent), None)
+        self._beside[session, agent] = target
+        if len(self._beside) > _SAVED:
+            del self._beside[next(iter(self._beside))]
+
+    def who_answered(self, session: str, agent: str, asked: Target) -> Target:
+        """Give who answered the request a completed message came from; says it once."""
+        return self._beside.pop((session, agent), asked)
 
     def message_is_new(self, message: str) -> bool:
         """Whether a completed message is reported for the first time."""

@@ -114,7 +114,7 @@ def ended(event: Outcome, at: float, failure: Failure | None = None) -> AttemptE
         event.directory,
         event.target.target,
         at,
-        event.ended,
+        "ok" if event.ended == "began" else event.ended,
         event.status,
         None if failure is None else failure.kind,
         "" if failure is None else failure.rule,

@@ -25,7 +25,9 @@ class Turn:
     empties: dict[Target, int] = field(default_factory=dict)
     first_failure_at: dict[Target, float] = field(default_factory=dict)
     retry: Target | None = None
+    excused: bool = False
     told: bool = False
+    held_at: float | None = None
     resumes: int = 0
 
     def progressed(self) -> None:

@@ -6,24 +6,30 @@ the session's turn what was tried; health and usage are changed by the engine, n
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 from sidecar.config.models import Config
-from sidecar.core.checks import No, Situation, check, check_here, metered
-from sidecar.core.decisions import Decision, Notice, Reason, Rejected, Toast
+from sidecar.core import toasts
+from sidecar.core.checks import No, Situation, check, check_here
+from sidecar.core.decisions import Decision, Notice, Reason, Rejected
 from sidecar.core.events import STEPS, Outcome, Route, TargetRef
 from sidecar.core.failure import Failure, Kind
 from sidecar.core.memory import Memory
-from sidecar.core.routing import Candidate, Choice, blended, candidates, choose, reject, soonest
+from sidecar.core.routing import Candidate, Choice, candidates, choose, reject, soonest
 from sidecar.core.sessions import Session, Turn
 from sidecar.core.target import Target
-from sidecar.core.words import KIND_WORDS, price, span
+from sidecar.core.words import KIND_WORDS, span
 
 # A named wait is sat out once a turn and target: a provider that names a short wait twice does not mean it.
 WAITS = 1
 # A turn that every target refused is held for the first to be free this often at the most, without an answer between.
-RESUMES = 3
+RESUMES = 6
+# How long to wait before looking again whether the one attempt that finds out has found out.
+LOOK_S = 3.0
 _WAITABLE = frozenset({Kind.RATE_LIMIT, Kind.SERVER, Kind.TIMEOUT})
 _SLOW_SWITCH = frozenset({Kind.RATE_LIMIT, Kind.SERVER, Kind.MODEL_NOT_FOUND})
+# Classes after which an editor tries again by itself, for as long as the provider said: hours, if it said hours.
+_RETRIED = _WAITABLE | {Kind.QUOTA, Kind.NETWORK, Kind.UNKNOWN}
 # Classes that may be the request's own fault: the same refusal at a second provider proves it.
 _PERHAPS_OURS = frozenset({Kind.UNKNOWN, Kind.SERVER})
 _RETRY_PAUSE_S = 2.0
@@ -53,6 +59,7 @@ class Mover:
         self._target = event.target.target
         opening = isinstance(event, Route) and event.at == "message"
         self._message = opening
+        self._failure: Failure | None = None
         if peek:
             self._session = Session(wanted=event.target, current=event.target, turn=Turn(event.turn))
         elif event.mobility in STEPS and (
@@ -117,14 +124,19 @@ class Mover:
         """Say whether one request may be sent to the target it is meant for."""
         if not self._config.enabled:
             return _proceed("off", "switching is off in the configuration")
-        if self._turn.retry == self._target:
-            self._turn.retry = None
-            return _proceed("retry", "the wait is over")
         s = self._situation()
         no = check_here(self._target, s)
+        waited = self._turn.retry == self._target
+        self._turn.retry = None if waited else self._turn.retry
         if no is None:
-            self._memory.health.claim_probe(self._target, self._config, self._now)
-            return _proceed("free", "free to use")
+            health = self._memory.health
+            health.claim_probe(self._target, self._config, self._now)
+            return Decision(
+                reason=Reason(code="free", text="free to use"), probe=health.probes(self._target, self._config)
+            )
+        # Of all who sat out the same wait, one finds out whether it is over.
+        if waited and no.code != "probing":
+            return _proceed("retry", "the wait is over")
         if self._passing(self._target, no) and self._turn.waits.get(self._target, 0) < WAITS:
             return self._wait(max(0.0, (no.until or self._now) - self._now), Reason(code=no.code, text=no.text))
         return self._go(Reason(code=no.code, text=no.text), no.until, s)
@@ -133,14 +145,16 @@ class Mover:
         """Say what happens to the step whose attempt failed: it stays, waits, or goes."""
         target = self._target
         reason = Reason(code=failure.kind.value, text=failure.why or KIND_WORDS[failure.kind])
-        if not failure.switch:
+        self._failure = failure
+        if not failure.switch and not self._only_here(failure):
             return Decision(reason=reason)
         staying = self._stays(failure)
         if staying is not None:
             return staying
         pause = self._patience(failure)
         if pause is not None:
-            self._turn.retry = target
+            # After a named wait the cooldown is over, unless somebody was refused anew meanwhile; patience ignores it.
+            self._turn.retry = None if pause == failure.retry_after_s else target
             self._memory.wait_for(target, self._now, self._now + pause)
             return self._wait(pause, reason)
         self._turn.failed[target] = KIND_WORDS[failure.kind]
@@ -155,6 +169,13 @@ class Mover:
         if self._repeats(failure):
             return _proceed("request_at_fault", "a second provider refused it in the same way: it is the request")
         return None
+
+    def _only_here(self, failure: Failure) -> bool:
+        """Whether a stand-in alone may dislike the request: the next target is asked, once a step."""
+        if failure.kind is not Kind.BAD_REQUEST or self._target == self._wanted or self._turn.excused:
+            return False
+        self._turn.excused = True
+        return True
 
     def _patience(self, failure: Failure) -> float | None:
         """Give the seconds to wait before the same target is tried again; None when it is time to go."""
@@ -233,8 +254,9 @@ class Mover:
 
     def _open_with(self, target: Target, s: Situation) -> Decision:
         ref = self._ref(target)
+        source = self._session.current.target
         moved = self._session.move(ref, message=True)
-        if target == self._target:
+        if not moved and target == self._target:
             return _proceed("free", "free to use")
         back = target == self._wanted
         reason = Reason(
@@ -242,17 +264,22 @@ class Mover:
             text="the user's own choice is free again" if back else f"strategy {s.config.strategy}",
         )
         if moved:
-            self._note("switch", reason, str(self._target), str(target))
-        toast = Toast(title=f"Back on {target}", message="It is free again.", variant="success") if moved else None
-        return Decision(action="switch", target=ref, reason=reason, arrival=toast if self._config.toasts else None)
+            self._note("switch", reason, str(source), str(target))
+        return Decision(
+            action="proceed" if target == self._target else "switch",
+            target=ref,
+            reason=reason,
+            arrival=toasts.back(source, target) if moved and self._heard else None,
+        )
 
     def _go(self, reason: Reason, until: float | None, s: Situation) -> Decision:
         """Leave the target: to the next one, or nowhere when the rules end here."""
         if self._event.mobility == "fixed":
             return _proceed("fixed", f"this request cannot be moved ({reason.text})")
-        if self._turn.hops >= self._config.max_hops:
-            return _proceed("max_hops", f"moved {self._turn.hops} times in this turn already ({reason.text})")
         choice = choose((c for c in candidates(s) if c.target != self._target), s)
+        if choice.candidate is not None and self._turn.hops >= self._config.max_hops:
+            spared = No("max_hops", f"moved {self._turn.hops} times in this turn already")
+            choice = Choice(None, (reject(choice.candidate.target, choice.candidate.origin, spared), *choice.rejected))
         own = check_here(self._target, s)
         mine = () if own is None else (reject(self._target, "current", own),)
         choice = replace(choice, rejected=(*mine, *choice.rejected))
@@ -270,43 +297,72 @@ class Mover:
         source = self._wanted if self._message else self._target
         if moved:
             self._note("switch", reason, str(source), str(to.target), until)
-        loud = moved and self._config.toasts and self._event.mobility in STEPS
+        loud = moved and self._heard and self._event.mobility in STEPS
         return Decision(
             action="switch",
             target=ref,
             until=until,
             reason=reason,
             origin=to.origin.value,
-            arrival=self._arrival(source, to.target, reason, until) if loud else None,
+            arrival=toasts.switched(source, to.target, reason, until, self._situation()) if loud else None,
             rejected=choice.rejected,
         )
 
     def _nothing_free(self, no: No, choice: Choice) -> Decision:
-        """Send it all the same: a provider may be free earlier than it said, and only the user can decide to wait."""
+        """Hold it, send it all the same, or end it and name the soonest: never leave the editor to wait blindly."""
         first = soonest(choice.rejected)
+        if self._message:
+            # Nothing can be refused or held here; the turn's first request will be.
+            return self._end("proceed", Reason(code="nothing_free", text=no.text), first, choice)
         if first is not None and self._resumes(first):
             return self._resume(first, no).model_copy(update={"rejected": choice.rejected})
         when = f"; soonest is {first.target} in {span((first.until or 0) - self._now)}" if first is not None else ""
-        ask = self._ask(choice)
-        reason = Reason(code="nothing_free", text=f"{no.text}; no other target is free{when}{ask}")
-        toast = None
-        if not self._turn.told and self._event.mobility in STEPS:
-            self._turn.told = True
-            self._note("all_limited", reason, str(self._target), None, first.until if first else None)
-            if self._config.toasts:
-                again = self._after_this()
-                message = f"{self._target}: {no.text}{again or when}{ask}."
-                title = "This turn cannot be moved" if again else "No target is free"
-                toast = Toast(title=title, message=message, variant="error", duration_ms=12_000)
-        # A conversation does without a title; it does not do without its compaction.
-        needless = self._event.mobility == "reroute" and self._event.agent == "title"
-        return Decision(
-            action="refuse" if needless else "proceed",
-            until=first.until if first else None,
-            reason=reason,
-            toast=toast,
-            rejected=choice.rejected,
-        )
+        when = self._after_this() or when
+        others = "no other target is free"
+        if any(r.code == "max_hops" for r in choice.rejected):
+            others = f"moved {self._turn.hops} times in this turn already"
+        why = no.text if self._target == self._wanted else self._turn.failed.get(self._wanted, no.text)
+        text = f"{why}; {others}{when}{self._ask(choice)}"
+        last = self._last(no, first)
+        reason = Reason(code="nothing_free", text=f"{self._wanted}: {text}")
+        told, beside = self._turn.told, self._event.mobility not in STEPS
+        if last == "try" or told or beside:
+            return self._end("proceed" if last == "try" else last, reason, first, choice)
+        self._turn.told = True
+        said = Reason(code="nothing_free", text=text)
+        self._note("all_limited", said, str(self._wanted), None, first.until if first else None)
+        decision = self._end(last, reason, first, choice)
+        # A refusal is shown by the editor; said twice it would be a puzzle.
+        loud = last == "proceed" and self._heard
+        return decision.model_copy(update={"toast": toasts.stuck(reason.text)}) if loud else decision
+
+    @staticmethod
+    def _end(action: Literal["proceed", "refuse"], reason: Reason, first: Rejected | None, choice: Choice) -> Decision:
+        until = first.until if first else None
+        return Decision(action=action, until=until, reason=reason, rejected=choice.rejected)
+
+    def _last(self, no: No, first: Rejected | None) -> Literal["try", "proceed", "refuse"]:
+        """Say how a request that has nowhere to go ends.
+
+        Before it is sent: a provider may be free earlier than it said, so one request a minute, of all sessions
+        together, finds out (`try`). After a failure: where the editor would wait and try again by itself, for hours if
+        the provider said so, the clear word is ours; what it shows at once is delivered as it came.
+        """
+        if self._needless or no.code == "cost_guard":
+            return "refuse"
+        failure = self._failure
+        if failure is not None:
+            waits = failure.kind in _RETRIED or (failure.switch and self._target != self._wanted)
+            return "refuse" if waits and first is not None else "proceed"
+        block = self._memory.health.blocked(self._target, self._config, self._now)
+        if block is None or block.code == "disabled":
+            return "proceed"
+        return "try" if self._memory.may_try(self._target, self._now) else "refuse"
+
+    @property
+    def _needless(self) -> bool:
+        """A conversation does without a title; it does not do without its compaction."""
+        return self._event.mobility == "reroute" and self._event.agent == "title"
 
     def _after_this(self) -> str:
         """Say where a new turn would go when only its wire format keeps this one where it is."""
@@ -317,27 +373,32 @@ class Mover:
         return "" if candidate is None else f"; stop it and send it again, then {candidate.target} answers"
 
     def _resumes(self, first: Rejected) -> bool:
-        """Whether the turn is worth holding until the first target is free."""
-        left = (first.until or 0.0) - self._now
-        moves = not self._message and self._event.mobility in STEPS and not self._content_sent
-        return moves and left <= self._config.resume_within and self._turn.resumes < RESUMES
+        """Whether the turn is worth holding until the first target is free; all its waits together have one limit."""
+        since = self._now if self._turn.held_at is None else self._turn.held_at
+        holds = (first.until or 0.0) - since <= self._config.resume_within and self._turn.resumes < RESUMES
+        return holds and not self._needless and not self._content_sent
 
     def _resume(self, first: Rejected, no: No) -> Decision:
         """Hold the turn until the first target is free, then let it try everything again."""
-        until = first.until or self._now
-        reason = Reason(
-            code="resumes", text=f"{no.text}; no target is free, {first.target} is in {span(until - self._now)}"
-        )
-        resumes, told = self._turn.resumes + 1, self._turn.told
+        left = max(0.0, (first.until or self._now) - self._now)
+        block = self._memory.health.blocked(Target.parse(first.target), self._config, self._now)
+        looks = block is not None and block.code == "probing"
+        when = "is being tried" if looks else f"is in {span(left)}"
+        reason = Reason(code="resumes", text=f"{no.text}; no target is free, {first.target} {when}")
+        held_at, resumes, told = self._turn.held_at, self._turn.resumes, self._turn.told
         self._turn.progressed()
-        self._turn.resumes, self._turn.told = resumes, True
-        decision = self._wait(max(0.0, until - self._now), reason)
-        if told or not self._config.toasts:
+        self._turn.held_at = self._now if held_at is None else held_at
+        self._turn.resumes, self._turn.told = resumes + (not looks), told
+        decision = self._wait(min(left, LOOK_S) if looks else left, reason)
+        if held_at is not None or not self._heard or self._event.mobility not in STEPS:
             return decision
-        message = f"{self._target}: {no.text}. The turn goes on by itself in {span(until - self._now)}."
-        return decision.model_copy(
-            update={"toast": Toast(title="No target is free", message=message, variant="warning")}
-        )
+        toast = toasts.held(self._target, no.text, None if looks else left)
+        return decision.model_copy(update={"toast": toast})
+
+    @property
+    def _heard(self) -> bool:
+        """Whether anybody wants to be told."""
+        return self._config.toasts or self._config.stderr != "never"
 
     @property
     def _content_sent(self) -> bool:
@@ -376,30 +437,6 @@ class Mover:
         variant = self._session.wanted.variant
         kept = variant if model is not None and variant in model.variants else None
         return TargetRef(provider=target.provider, model=target.model, variant=kept)
-
-    def _arrival(self, source: Target, to: Target, reason: Reason, until: float | None) -> Toast:
-        """Say the switch to a person: from, to, why, until when, and the price when that is new."""
-        why = KIND_WORDS[Kind(reason.code)] if reason.code in set(Kind) else reason.text
-        when = "tried" if reason.code in (Kind.AUTH, Kind.BILLING) else "free"
-        rest = f", {when} again in {span(until - self._now)}" if until is not None and until > self._now else ""
-        cost = self._price(source, to)
-        # Only the editor itself could write down who really answered.
-        named = f" OpenCode's own record names {source} all the same." if self._event.mobility == "same_wire" else ""
-        return Toast(title=f"Switched to {to}", message=f"{source}: {why}{rest}.{cost}{named}", variant="warning")
-
-    def _price(self, source: Target, to: Target) -> str:
-        """Say what the new target costs where that is more than what the old one does."""
-        connected = self._memory.fleet.at(self._event.directory)
-        new, old = connected.models.get(to), connected.models.get(source)
-        if new is None or not metered(to, self._config, connected):
-            return ""
-        if old is None or not metered(source, self._config, connected):
-            return f" {to.provider} costs {price(new.cost_input, new.cost_output)}."
-        if blended(new) <= blended(old):
-            return ""
-        return (
-            f" It costs {price(new.cost_input, new.cost_output)} instead of ${old.cost_input:g}/${old.cost_output:g}."
-        )
 
     def _note(
         self, what: str, reason: Reason, source: str | None, target: str | None, until: float | None = None

@@ -56,6 +56,31 @@ def test_beyond_the_allowance_nothing_more_is_spent_that_day() -> None:
     assert to(world.message("alpha/m1", session="fourth")) == "beta/m1"
 
 
+def test_an_allowance_used_up_within_a_turn_ends_what_costs() -> None:
+    world = guarded(usd_per_day=1)
+    world.hello(
+        provider("alpha", "m1"), ProviderInfo(id="beta", models=[model("m1", **PRICED)]), provider("gamma", "other")
+    )
+    assert to(world.refused("alpha/m1", **LONG)) == "beta/m1"
+    world.answered("beta/m1")
+    assert world.attempt("beta/m1").action == "proceed"
+    info = {"role": "assistant", "providerID": "beta", "modelID": "m1", "time": {"completed": 1}}
+    world.events(("message.updated", {"info": {"id": "m", "sessionID": "s", "cost": 1.5, **info}}))
+    assert to(world.attempt("beta/m1")) == "gamma/other"
+
+
+def test_an_allowance_used_up_with_nowhere_else_to_go_is_not_overdrawn() -> None:
+    world = guarded(usd_per_day=1)
+    world.refused("alpha/m1", **LONG)
+    world.answered("beta/m1")
+    info = {"role": "assistant", "providerID": "beta", "modelID": "m1", "time": {"completed": 1}}
+    world.events(("message.updated", {"info": {"id": "m", "sessionID": "s", "cost": 1.5, **info}}))
+    decision = world.attempt("beta/m1")
+    assert (decision.action, decision.reason.code) == ("refuse", "nothing_free")
+    assert "today's $1 for such switches are spent" in decision.reason.text
+    assert "soonest is alpha/m1 in" in decision.reason.text
+
+
 def test_cost_of_what_the_user_chose_is_nobodys_business() -> None:
     world = guarded(usd_per_day=1)
     world.message("beta/m1")
@@ -71,8 +96,8 @@ def test_never_and_ask() -> None:
     world = guarded(mode="ask")
     decision = world.refused("alpha/m1", **LONG)
     assert code_of(decision, "beta/m1") == "cost_ask"
-    assert decision.toast is not None
-    assert "rate-limit-sidecar allow beta" in decision.toast.message
+    assert decision.action == "refuse"
+    assert "rate-limit-sidecar allow beta" in decision.reason.text
     world.engine.control("allow", TargetCommand(provider="beta"), world.now)
     assert to(world.message("alpha/m1")) == "beta/m1"
 
@@ -100,8 +125,10 @@ def test_a_dearer_metered_target_is_named_with_both_prices() -> None:
 def test_the_cost_guard_asks_once_per_provider_and_session() -> None:
     world = guarded(mode="ask")
     assert "allow beta" in world.refused("alpha/m1", **LONG).reason.text
-    assert "allow beta" not in world.message("alpha/m1").reason.text
-    assert "allow beta" in world.message("alpha/m1", session="other").reason.text
+    world.message("alpha/m1")
+    assert "allow beta" not in world.attempt("alpha/m1").reason.text
+    world.message("alpha/m1", session="other")
+    assert "allow beta" in world.attempt("alpha/m1", session="other").reason.text
 
 
 @pytest.mark.parametrize(

@@ -57,15 +57,12 @@ def test_the_next_message_may_go_anywhere(world: World) -> None:
     assert to(world.message("alpha/m1")) == "claude/m1"
 
 
-def test_a_turn_only_another_format_could_save_is_sent_and_the_person_told_once(world: World) -> None:
+def test_a_turn_only_another_format_could_save_ends_with_a_word_on_how_to_go_on(world: World) -> None:
     world.message("alpha/m1")
     refused(world, "alpha/m1")
     decision = refused(world, "beta/m1")
-    assert decision.action == "proceed"
-    assert decision.toast is not None
-    assert decision.toast.title == "This turn cannot be moved"
-    assert "stop it and send it again, then claude/m1 answers" in decision.toast.message
-    assert refused(world, "beta/m1").toast is None
+    assert (decision.action, decision.toast) == ("refuse", None)
+    assert decision.reason.text.endswith("; stop it and send it again, then claude/m1 answers")
 
 
 def test_where_nobody_at_all_is_free_the_soonest_is_named() -> None:
@@ -73,9 +70,8 @@ def test_where_nobody_at_all_is_free_the_soonest_is_named() -> None:
     world.message("alpha/m1")
     refused(world, "alpha/m1")
     decision = refused(world, "beta/m1")
-    assert decision.toast is not None
-    assert decision.toast.title == "No target is free"
-    assert decision.toast.message.endswith("soonest is beta/m1 in 10 min.")
+    assert decision.action == "refuse"
+    assert decision.reason.text.endswith("soonest is beta/m1 in 10 min")
 
 
 def test_a_turn_is_held_for_a_target_that_is_soon_free() -> None:

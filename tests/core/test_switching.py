@@ -87,49 +87,7 @@ def test_a_second_failure_goes_to_the_third_target_and_never_back() -> None:
     assert to(world.refused("alpha/m1", **LONG_WAIT)) == "beta/m1"
     assert to(world.refused("beta/m1", status=402, body="Insufficient credits")) == "gamma/m1"
     decision = world.refused("gamma/m1", **LONG_WAIT)
-    assert decision.action == "proceed"
-    assert decision.reason.code == "nothing_free"
-
-
-def test_nothing_free_names_the_soonest_and_says_so_once_a_turn() -> None:
-    world = World(*(provider(n, "m1") for n in ("alpha", "beta", "gamma")))
-    world.message("alpha/m1")
-    world.refused("alpha/m1", **LONG_WAIT)
-    world.refused("beta/m1", **{**RATE_LIMITED, "headers": {"retry-after": "500"}})
-    decision = world.refused("gamma/m1", **LONG_WAIT)
-    assert decision.toast is not None
-    assert "beta/m1" in decision.reason.text
-    world.message("alpha/m1")
-    decision = world.attempt("alpha/m1")
-    assert decision.reason.code == "nothing_free"
-    assert decision.until == world.now + 500
-    assert "soonest is beta/m1 in 8 min 20 s" in decision.reason.text
-    assert world.attempt("alpha/m1").toast is None
-
-
-def test_a_turn_nobody_can_answer_is_held_until_the_first_target_is_free() -> None:
-    world = World(provider("alpha", "m1"), provider("beta", "m1"))
-    world.message("alpha/m1")
-    world.refused("alpha/m1", **LONG_WAIT)
-    decision = world.refused("beta/m1", **{**RATE_LIMITED, "headers": {"retry-after": "40"}})
-    assert (decision.action, decision.wait_s, decision.reason.code) == ("wait", 40, "resumes")
-    assert decision.toast is not None
-    assert "The turn goes on by itself in 40 s." in decision.toast.message
-    world.later(40)
-    assert world.answered("beta/m1").reason.code == "ok"
-
-
-def test_a_turn_is_not_held_for_ever_and_says_so_once() -> None:
-    world = World(provider("alpha", "m1"), config={"toasts": True})
-    world.message("alpha/m1")
-    held, toasts = 0, 0
-    decision = world.refused("alpha/m1")
-    while decision.action == "wait":
-        held += 1
-        toasts += decision.toast is not None
-        world.later(decision.wait_s or 0)
-        decision = world.refused("alpha/m1")
-    assert (held, toasts, decision.reason.code) == (3, 1, "nothing_free")
+    assert (decision.action, decision.reason.code) == ("refuse", "nothing_free")
 
 
 def test_an_answered_step_forgives_what_failed_before_it_in_the_turn() -> None:
@@ -188,6 +146,18 @@ def test_a_stand_in_must_still_fit_what_the_conversation_became() -> None:
     assert to(world.attempt("beta/m1", needs=Needs(images=True))) == "gamma/m1"
 
 
+def test_a_stand_in_as_large_as_the_users_choice_holds_what_that_one_holds() -> None:
+    world = World(
+        provider("alpha", model("m1", context=100_000)),
+        provider("beta", model("m1", context=90_000)),
+        provider("gamma", model("m1", context=100_000)),
+    )
+    world.message("alpha/m1")
+    world.attempt("alpha/m1")
+    decision = world.outcome("alpha/m1", "failed", needs=Needs(context=99_000), **LONG_WAIT)
+    assert to(decision) == "gamma/m1"
+
+
 def test_a_limit_with_room_again_in_a_moment_is_waited_for(world: World) -> None:
     world.message("alpha/m1")
     headers = {
@@ -206,7 +176,9 @@ def test_the_hops_of_a_turn_are_bounded_and_a_new_turn_starts_anew() -> None:
     world.message("alpha/m1")
     assert to(world.refused("alpha/m1", **LONG_WAIT)) == "beta/m1"
     decision = world.refused("beta/m1", **LONG_WAIT)
-    assert (decision.action, decision.reason.code) == ("proceed", "max_hops")
+    assert (decision.action, decision.reason.code) == ("refuse", "nothing_free")
+    assert "moved 1 times in this turn already; soonest is" in decision.reason.text
+    assert ("gamma/m1", "max_hops") in [(r.target, r.code) for r in decision.rejected]
     assert to(world.message("alpha/m1")) == "gamma/m1"
 
 
@@ -241,8 +213,12 @@ def test_the_users_own_choice_is_taken_up_again_at_the_turn_boundary_not_before(
     world.answered("beta/m1")
     world.later(601)
     assert world.attempt("beta/m1").action == "proceed"  # the same turn goes on where it is
-    assert world.message("alpha/m1").action == "proceed"
+    decision = world.message("alpha/m1")
+    assert (decision.action, decision.reason.code) == ("proceed", "back")
+    assert decision.arrival is not None
+    assert decision.arrival.line == "beta/m1 -> alpha/m1: it is free again."
     assert world.answered("alpha/m1").reason.code == "ok"
+    assert world.message("alpha/m1").arrival is None
     assert [n.source for n in world.heard("back")] == ["alpha/m1"]
 
 
@@ -362,6 +338,27 @@ def test_the_same_outage_at_a_second_provider_is_an_outage(world: World) -> None
     assert to(world.refused("beta/m1", status=503, body="Service unavailable")) == "gamma/m1"
 
 
+def test_a_request_only_a_stand_in_dislikes_goes_to_the_next_one_once(world: World) -> None:
+    bad = {"status": 400, "body": '{"error":{"message":"Unsupported parameter: seed"}}'}
+    world.message("alpha/m1")
+    assert to(world.refused("alpha/m1", **LONG_WAIT)) == "beta/m1"
+    assert to(world.refused("beta/m1", **bad)) == "gamma/m1"
+    decision = world.refused("gamma/m1", **bad)
+    assert (decision.action, decision.reason.code) == ("proceed", "bad_request")
+    # Not the request's fault at the user's own choice: it is theirs to mend.
+    world.later(601)
+    world.message("alpha/m1")
+    assert world.refused("alpha/m1", **bad).action == "proceed"
+
+
+def test_a_request_only_the_last_stand_in_dislikes_is_delivered_as_it_was_refused() -> None:
+    world = World(provider("alpha", "m1"), provider("beta", "m1"))
+    world.message("alpha/m1")
+    world.refused("alpha/m1", **LONG_WAIT)
+    decision = world.refused("beta/m1", status=400, body='{"error":{"message":"Unsupported parameter: seed"}}')
+    assert (decision.action, decision.reason.code) == ("proceed", "nothing_free")
+
+
 def test_an_aborted_attempt_is_nobodys_failure(world: World) -> None:
     world.message("alpha/m1")
     world.attempt("alpha/m1")
@@ -382,7 +379,7 @@ def test_switching_can_be_turned_off_while_counting_goes_on() -> None:
 
 
 def test_toasts_can_be_turned_off() -> None:
-    world = World(*PLENTY[:1], config={"toasts": False})
+    world = World(*PLENTY[:1], config={"toasts": False, "stderr": "never"})
     world.message("alpha/m1")
     decision = world.refused("alpha/m1", status=401, body="Invalid API key")
     assert decision.toast is decision.arrival is None

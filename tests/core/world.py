@@ -90,7 +90,7 @@ class World:
     def outcome(
         self,
         target: str,
-        ended: Literal["ok", "empty", "failed", "aborted"],
+        ended: Literal["began", "ok", "empty", "failed", "aborted"],
         *,
         session: str = "s",
         agent: str = "build",

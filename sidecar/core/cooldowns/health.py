@@ -204,6 +204,10 @@ class Health:
                 self._leases[place] = target, now
         return True
 
+    def probes(self, target: Target, config: Config) -> bool:
+        """Whether an attempt at this target is the probe of some place."""
+        return any(self._leases[place][0] == target for place in _places(target, config) if place in self._leases)
+
     def fail(
         self, target: Target, failure: Failure, config: Config, at: float, *, started: float | None = None
     ) -> Block | None:
