@@ -16,9 +16,20 @@ from sidecar.client import DaemonUnavailableError, call
 from sidecar.demo.isolated import Isolated
 from sidecar.demo.scripted import ScriptedProviders
 
+from .matrix import PROPERTY, MatrixError, cells_of
+
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = ROOT / "plugin-shim" / "src" / "server.ts"
 NAMES = ("alpha", "beta", "gamma")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Write what a test proves into its results, from which the matrix is made."""
+    for item in items:
+        try:
+            item.user_properties += [(PROPERTY, words) for words in cells_of(item)]
+        except MatrixError as error:
+            raise pytest.UsageError(str(error)) from None
 
 
 @pytest.fixture(scope="session")
