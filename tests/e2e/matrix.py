@@ -36,7 +36,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "matrix.md"
 PROPERTY = "proves"
-MAKE = ".venv/bin/python -m pytest tests/e2e --junitxml=.cache/e2e.xml && .venv/bin/python -m tests.e2e.matrix .cache/e2e.xml"
+MAKE = ".venv/bin/python -m pytest tests/e2e --junitxml=.cache/e2e.xml, then -m tests.e2e.matrix .cache/e2e.xml"
 
 FORMS = {
     "429": "429",
