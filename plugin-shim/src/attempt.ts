@@ -11,7 +11,7 @@ import type { Editor } from "./editor.ts"
 import type { Carrier } from "./fetch.ts"
 import type { Handovers } from "./handover.ts"
 import { same, written, type About, type Decision, type Outcome, type Target, type Wire } from "./protocol.ts"
-import { rerouted, type Outgoing } from "./reroute.ts"
+import { continued, rerouted, type Outgoing } from "./reroute.ts"
 import type { Sidecar } from "./sidecar.ts"
 import { emptyStep, refusal } from "./stub.ts"
 import { gaveUp, transmit, type Result, type Send } from "./transmit.ts"
@@ -19,6 +19,8 @@ import { read, recognise, type Asked } from "./wire.ts"
 
 /** Rounds of asking per request; whatever the daemon says, a request must come to an end. */
 const ROUNDS = 20
+/** Answers that break off, one after another, before a turn ends there. */
+const BREAKS = 5
 const LONGEST_WAIT_S = 3_600
 /** Agents whose requests are no steps of the loop. */
 const NO_STEP = new Set(["title", "compaction", "summary"])
@@ -71,6 +73,15 @@ class Attempts {
       mobility: this.#wire === "unknown" ? "fixed" : NO_STEP.has(tagged.agent) ? "reroute" : "handover",
       needs: this.#asked.needs,
     }
+    if (this.#isStep && this.#breaks > 0) this.#request = continued(request, this.#wire)
+  }
+
+  get #isStep(): boolean {
+    return this.#about.mobility === "handover"
+  }
+
+  get #breaks(): number {
+    return this.#session.broken.get(this.#tagged.message.id) ?? 0
   }
 
   async run(): Promise<Response> {
@@ -112,7 +123,12 @@ class Attempts {
         const toast = this.#about.mobility === "handover" ? this.#session.arrived(target) : undefined
         if (toast) editor.toast(toast)
       },
-      over: (result) => sidecar.report({ ...this.#outcome(attempt, result), target }),
+      mend: this.#isStep ? (this.#breaks < BREAKS ? "goes-on" : "stops") : undefined,
+      over: (result) => {
+        const whole = result.ended === "ok"
+        if (this.#isStep && (whole || result.content_sent)) this.#session.answered(this.#tagged.message.id, whole)
+        sidecar.report({ ...this.#outcome(attempt, result), target })
+      },
     })
   }
 

@@ -32,6 +32,8 @@ export class Session {
   /** Tokens the conversation holds, by the last answer's count. */
   tokens = 0
   readonly moves = new Map<string, Move>()
+  /** Turns whose latest answer broke off after it had begun, and how often that was. */
+  readonly broken = new Map<string, number>()
   #arrival: { at: Target; toast: Toast } | undefined
 
   constructor(id: string) {
@@ -45,6 +47,14 @@ export class Session {
     this.moves.set(turn, move)
     trim(this.moves, TURNS)
     return move
+  }
+
+  /** An answer of a turn is over: whole, or broken off. */
+  answered(turn: string, whole: boolean): void {
+    const times = this.broken.get(turn) ?? 0
+    this.broken.delete(turn)
+    if (!whole) this.broken.set(turn, times + 1)
+    trim(this.broken, TURNS)
   }
 
   /** Keeps a toast until the first content of `at` is there. */

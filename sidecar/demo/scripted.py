@@ -99,6 +99,11 @@ class ScriptedProviders:
         """Answer `provider/model` with these replies in order, the last one from then on."""
         self._scripts[target] = list(replies)
 
+    def forget(self) -> None:
+        """Drop every script and everything that was seen."""
+        self._scripts.clear()
+        self.requests.clear()
+
     def base_url(self, provider: str) -> str:
         """Give the base URL of one provider."""
         return f"http://127.0.0.1:{self.port}/{provider}/v1"
@@ -173,8 +178,9 @@ class ScriptedProviders:
             await response.write(wire.sse(wire.error_event(503, reply.message)).encode())
         elif breaks.how == "stall":
             await asyncio.Event().wait()
-        elif breaks.how == "cut":
-            _gone(request)
+        elif breaks.how == "cut" and request.transport is not None:
+            # What was sent arrives, as it would not after a reset.
+            request.transport.close()
         return response
 
 

@@ -44,7 +44,7 @@ class Wire:
     def error_event(self, status: int, message: str) -> Json:
         """Give an error as an event of a stream that began with status 200."""
         body = self.error(status, message, None)
-        return {"type": "error", "sequence_number": 1, **body["error"]} if self.name == "openai-responses" else body
+        return {"type": "error", "sequence_number": 1, **body} if self.name == "openai-responses" else body
 
     def sse(self, event: Json) -> str:
         """Write one event."""
