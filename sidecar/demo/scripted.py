@@ -23,11 +23,12 @@ class Break:
     """What becomes of a stream instead of its rest, after that many events.
 
     `error`: an error event. `cut`: the connection breaks. `end`: the stream ends as if it were complete. `stall`:
-    nothing more comes, for ever.
+    nothing more comes, for ever. `when` is waited for before.
     """
 
     how: Literal["error", "cut", "end", "stall"]
     after: int = 0
+    when: asyncio.Event | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +173,8 @@ class ScriptedProviders:
         breaks = reply.breaks
         for text in said if breaks is None else said[: breaks.after]:
             await response.write(text.encode())
+        if breaks is not None and breaks.when is not None:
+            await breaks.when.wait()
         if breaks is None:
             await response.write(wire.end.encode())
         elif breaks.how == "error":

@@ -66,12 +66,12 @@ class House:
         self.command = command
         self.configure()
 
-    def entry(self, name: str, *, wire: str = "openai-chat", **options: Any) -> dict[str, Any]:
+    def entry(self, name: str, *, wire: str = "openai-chat", model: str = "m1", **options: Any) -> dict[str, Any]:
         """A scripted provider as OpenCode's configuration names it."""
         return {
             "npm": WIRES[wire].npm,
             "options": {"baseURL": self.providers.base_url(name), "apiKey": f"key-of-{name}", **options},
-            "models": {"m1": {"limit": {"context": 100_000, "output": 8_000}}, "small": {}},
+            "models": {model: {"limit": {"context": 100_000, "output": 8_000}}, "small": {}},
         }
 
     def configure(

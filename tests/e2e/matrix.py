@@ -59,6 +59,7 @@ FORMS = {
     "reset": "connection reset",
     "dns": "host name not found",
     "cut-after": "stream cut after content",
+    "end-after": "stream ended too soon after content",
     "cut-after-tool": "stream cut after a tool call",
     "error-after": "error event after content",
     "known": "known to be limited before it is asked",
