@@ -20,7 +20,7 @@ import {
   type Target,
   type Wire,
 } from "./protocol.ts"
-import { rerouted, type Outgoing } from "./reroute.ts"
+import { continued, rerouted, type Outgoing } from "./reroute.ts"
 import type { Sidecar } from "./sidecar.ts"
 import { emptyStep, refusal } from "./stub.ts"
 import { gaveUp, transmit, type Result, type Send } from "./transmit.ts"
@@ -28,6 +28,8 @@ import { read, recognise, type Asked } from "./wire.ts"
 
 /** Rounds of asking per request; whatever the daemon says, a request must come to an end. */
 const ROUNDS = 20
+/** Answers that break off, one after another, before a turn ends there. */
+const BREAKS = 5
 const LONGEST_WAIT_S = 3_600
 /** A refusal that names a longer wait than this is not delivered before the daemon has been looked for once more. */
 const LONG_S = 10
@@ -88,6 +90,15 @@ class Attempts {
       mobility: this.#mobility(tagged.agent),
       needs: this.#asked.needs,
     }
+    if (this.#isStep && this.#breaks > 0) this.#request = continued(request, this.#wire)
+  }
+
+  get #isStep(): boolean {
+    return this.#about.mobility === "handover"
+  }
+
+  get #breaks(): number {
+    return this.#session.broken.get(this.#tagged.message.id) ?? 0
   }
 
   #mobility(agent: string): Mobility {
@@ -165,7 +176,12 @@ class Attempts {
         const toast = this.#about.mobility === "reroute" ? undefined : this.#session.arrived(target)
         if (toast) editor.toast(toast)
       },
-      over: (result) => sidecar.report({ ...this.#outcome(attempt, result), target }),
+      mend: this.#isStep ? (this.#breaks < BREAKS ? "goes-on" : "stops") : undefined,
+      over: (result) => {
+        const whole = result.ended === "ok"
+        if (this.#isStep && (whole || result.content_sent)) this.#session.answered(this.#tagged.message.id, whole)
+        sidecar.report({ ...this.#outcome(attempt, result), target })
+      },
     })
   }
 

@@ -35,6 +35,8 @@ export class Session {
   readonly moves = new Map<string, Move>()
   /** The empty steps our handovers left in the conversation. */
   readonly empties = new Set<string>()
+  /** Turns whose latest answer broke off after it had begun, and how often that was. */
+  readonly broken = new Map<string, number>()
   #arrival: { at: Target; toast: Toast } | undefined
 
   constructor(id: string) {
@@ -54,6 +56,14 @@ export class Session {
   emptied(message: string): void {
     this.empties.add(message)
     trim(this.empties, EMPTIES)
+  }
+
+  /** An answer of a turn is over: whole, or broken off. */
+  answered(turn: string, whole: boolean): void {
+    const times = this.broken.get(turn) ?? 0
+    this.broken.delete(turn)
+    if (!whole) this.broken.set(turn, times + 1)
+    trim(this.broken, TURNS)
   }
 
   /** Keeps a toast until the first content of `at` is there. */

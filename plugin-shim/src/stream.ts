@@ -1,16 +1,19 @@
 /**
- * Streamed answers: looked at until the first content, then passed on byte by byte.
+ * Streamed answers: looked at until the first content, then passed on event by event.
  *
  * A stream is held back only while it has said nothing yet, so that one which fails or ends there can still be answered
- * by another provider; from its first content on nothing is held, parsed or copied except a short tail.
+ * by another provider; from its first content on every event is passed on as soon as it is whole, unchanged. One that
+ * breaks off there can be mended: OpenCode would ask for all of it again, with the text and the tools of the first half.
  */
 
 import type { Wire } from "./protocol.ts"
-import { meaning } from "./wire.ts"
+import { cutShort } from "./stub.ts"
+import { meaning, says } from "./wire.ts"
 
 const HELD_BYTES = 65_536
 const HELD_EVENTS = 64
-const TAIL_CHARS = 8_192
+/** An event longer than this is passed on in pieces, and errors are no longer looked for. */
+const EVENT_BYTES = 1_048_576
 
 export type Bytes = Uint8Array<ArrayBuffer>
 type Reader = ReadableStreamDefaultReader<Bytes>
@@ -73,35 +76,66 @@ export interface End {
   data?: string
 }
 
-/** Passes a stream on: what was held at once, the rest as it comes. `ended` is called once. */
+/** How a stream that breaks off is ended, so that OpenCode takes its next step or ends the turn. */
+export type Mend = "goes-on" | "stops"
+
+/** What broke a stream that ends too soon; the words are those the daemon reads as a lost connection. */
+const CUT = new Error("connection closed before the stream was complete")
+
+/**
+ * Passes a stream on: what was held at once, the rest as it comes, of a wire format we know in whole events. `ended` is
+ * called once. `mend` says how to end what breaks off; without it, it breaks for the reader too.
+ */
 export function resume(
   from: Pick<Beginning, "held" | "reader">,
   wire: Wire,
   ended: (end: End) => void,
+  mend: () => Mend | undefined = () => undefined,
 ): ReadableStream<Bytes> {
-  const decoder = new TextDecoder()
-  let tail = from.held.map((chunk) => decoder.decode(chunk, { stream: true })).join("")
+  const whole = wire === "unknown" ? undefined : new Whole()
+  let complete = whole === undefined
   let open = true
   const close = (end: End) => {
     if (open) ended(end)
     open = false
   }
+  const finish = (controller: ReadableStreamDefaultController<Bytes>, end: End, how?: Mend) => {
+    if (how === "stops") controller.enqueue(new TextEncoder().encode(cutShort(wire)))
+    controller.close()
+    close(end)
+  }
+  /** Passes on what is whole; gives whether that was the last of it, because an error stood in it. */
+  const pass = (controller: ReadableStreamDefaultController<Bytes>, bytes: Bytes): boolean => {
+    const text = whole ? new TextDecoder().decode(bytes) : ""
+    complete ||= says(wire, "end", text)
+    const error = says(wire, "error", text) ? errorIn(wire, text) : undefined
+    const how = error && mend()
+    const good = error && how ? new TextEncoder().encode(error.before) : bytes
+    if (good.length > 0) controller.enqueue(good)
+    if (!error) return false
+    finish(controller, { ended: "failed", data: error.data }, how)
+    void from.reader.cancel().catch(() => undefined)
+    return true
+  }
   return new ReadableStream<Bytes>(
     {
       start(controller) {
-        for (const chunk of from.held) controller.enqueue(chunk)
+        for (const chunk of from.held) if (pass(controller, whole?.push(chunk) ?? chunk)) return
       },
       async pull(controller) {
         try {
-          const { done, value } = await from.reader.read()
-          if (done) {
-            controller.close()
-            close(ending(wire, tail))
-            return
+          for (;;) {
+            const { done, value } = await from.reader.read()
+            const bytes = done ? (whole?.end() ?? new Uint8Array()) : (whole?.push(value) ?? value)
+            if (pass(controller, bytes)) return
+            if (done && complete) return finish(controller, { ended: "ok" })
+            if (done) return finish(controller, { ended: "failed", error: CUT }, mend())
+            // Nothing is asked for again until something was passed on.
+            if (bytes.length > 0) return
           }
-          controller.enqueue(value)
-          tail = (tail + decoder.decode(value, { stream: true })).slice(-TAIL_CHARS)
         } catch (error) {
+          const how = mend()
+          if (how) return finish(controller, { ended: "failed", error }, how)
           controller.error(error)
           close({ ended: "failed", error })
         }
@@ -115,10 +149,53 @@ export function resume(
   )
 }
 
-/** A stream may break off with an error event after it had begun to answer. */
-function ending(wire: Wire, tail: string): End {
-  if (wire === "unknown") return { ended: "ok" }
-  const events = new Events()
-  const last = [...events.push(tail), ...events.end()].slice(-2).find((data) => meaning(wire, data) === "error")
-  return last === undefined ? { ended: "ok" } : { ended: "failed", data: last }
+/** Gives the first error event in a text of whole events, and what stands before it. */
+function errorIn(wire: Wire, text: string): { before: string; data: string } | undefined {
+  let before = ""
+  for (const block of text.split(/(?<=\r\n\r\n|\n\n|\r\r)/)) {
+    const data = dataOf(block.trimEnd())[0]
+    if (data !== undefined && meaning(wire, data) === "error") return { before, data }
+    before += block
+  }
+  return undefined
+}
+
+/** Cuts a stream of bytes where events end. */
+class Whole {
+  #rest: Bytes = new Uint8Array()
+
+  /** Gives everything up to the end of the last whole event. */
+  push(chunk: Bytes): Bytes {
+    const bytes = this.#rest.length > 0 ? joined(this.#rest, chunk) : chunk
+    const end = bytes.length > EVENT_BYTES ? bytes.length : endOfEvents(bytes)
+    this.#rest = bytes.subarray(end)
+    return bytes.subarray(0, end)
+  }
+
+  /** Gives what is left when the stream is over. */
+  end(): Bytes {
+    const rest = this.#rest
+    this.#rest = new Uint8Array()
+    return rest
+  }
+}
+
+function joined(a: Bytes, b: Bytes): Bytes {
+  const both = new Uint8Array(a.length + b.length)
+  both.set(a)
+  both.set(b, a.length)
+  return both
+}
+
+const LF = 10
+const CR = 13
+
+/** Gives the position after the last empty line, 0 when there is none. */
+function endOfEvents(bytes: Bytes): number {
+  for (let i = bytes.length - 1; i > 0; i--) {
+    const [last, before] = [bytes[i], bytes[i - 1]]
+    if (last === LF && (before === LF || (before === CR && bytes[i - 2] === LF))) return i + 1
+    if (last === CR && before === CR) return i + 1
+  }
+  return 0
 }

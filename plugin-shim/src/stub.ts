@@ -1,5 +1,5 @@
 /**
- * Answers of our own: the empty step that makes OpenCode go on, and the refusal that makes it stop.
+ * Answers of our own: the empty step that makes OpenCode go on, the end of one that broke off, the refusal.
  *
  * Only what the AI SDKs inside OpenCode accept, found by trial on them; every field is there because one of them asks
  * for it. No policy, no I/O.
@@ -24,12 +24,12 @@ export function emptyStep(wire: Wire, stream: boolean): Response | undefined {
   return new Response(typeof made === "string" ? made : JSON.stringify(made), { headers: { "content-type": type } })
 }
 
-const chat = (object: string, choice: object) => ({
+const chat = (object: string, choice: object, finish_reason = "tool_calls") => ({
   id: MODEL,
   object,
   created: 0,
   model: MODEL,
-  choices: [{ index: 0, ...choice, finish_reason: "tool_calls" }],
+  choices: [{ index: 0, ...choice, finish_reason }],
   usage: { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 },
 })
 const message = (stop_reason: string | null) => ({
@@ -42,7 +42,7 @@ const message = (stop_reason: string | null) => ({
   stop_sequence: null,
   usage: { input_tokens: 0, output_tokens: 0 },
 })
-const response = (status: string) => ({
+const response = (status: string, reason = "moved") => ({
   id: MODEL,
   object: "response",
   created_at: 0,
@@ -50,14 +50,18 @@ const response = (status: string) => ({
   status,
   output: [],
   // A reason the SDK has no name for becomes "unknown".
-  incomplete_details: status === "incomplete" ? { reason: "moved" } : null,
+  incomplete_details: status === "incomplete" ? { reason } : null,
   usage: { input_tokens: 0, output_tokens: 0, total_tokens: 0 },
 })
-const gemini = () => ({
-  candidates: [{ index: 0, content: { role: "model", parts: [] }, finishReason: "OTHER" }],
+const gemini = (finishReason = "OTHER") => ({
+  candidates: [{ index: 0, content: { role: "model", parts: [] }, finishReason }],
   usageMetadata: { promptTokenCount: 0, candidatesTokenCount: 0, totalTokenCount: 0 },
   modelVersion: MODEL,
 })
+
+const ending = (stop_reason: string): string =>
+  named({ type: "message_delta", delta: { stop_reason, stop_sequence: null }, usage: { output_tokens: 0 } }) +
+  named({ type: "message_stop" })
 
 const STREAMS: Partial<Record<Wire, () => string>> = {
   "openai-chat": () =>
@@ -66,13 +70,7 @@ const STREAMS: Partial<Record<Wire, () => string>> = {
     named({ type: "response.created", response: response("in_progress") }) +
     named({ type: "response.incomplete", response: response("incomplete") }),
   anthropic: () =>
-    named({ type: "message_start", message: message(null) }) +
-    named({
-      type: "message_delta",
-      delta: { stop_reason: "tool_use", stop_sequence: null },
-      usage: { output_tokens: 0 },
-    }) +
-    named({ type: "message_stop" }),
+    named({ type: "message_start", message: message(null) }) + ending("tool_use"),
   gemini: () => data(gemini()),
 }
 
@@ -80,7 +78,23 @@ const BODIES: Partial<Record<Wire, () => object>> = {
   "openai-chat": () => chat("chat.completion", { message: { role: "assistant", content: null } }),
   "openai-responses": () => response("incomplete"),
   anthropic: () => message("tool_use"),
-  gemini,
+  gemini: () => gemini(),
+}
+
+/** Gives the end of a stream that broke off after content, in its own wire format: the answer is there, but not whole. */
+export function cutShort(wire: Wire): string {
+  switch (wire) {
+    case "openai-chat":
+      return `${data({ ...chat("chat.completion.chunk", { delta: {} }, "length"), usage: undefined })}data: [DONE]\n\n`
+    case "openai-responses":
+      return named({ type: "response.incomplete", response: response("incomplete", "max_output_tokens") })
+    case "anthropic":
+      return ending("max_tokens")
+    case "gemini":
+      return data(gemini("MAX_TOKENS"))
+    case "unknown":
+      return ""
+  }
 }
 
 /** Gives an error answer that says `text` and is not worth a retry. */

@@ -8,7 +8,7 @@
 import { within, type Clock } from "./clock.ts"
 import { BODY_LIMIT, type Outcome, type Wire } from "./protocol.ts"
 import type { Outgoing } from "./reroute.ts"
-import { begin, resume, type Beginning, type End } from "./stream.ts"
+import { begin, resume, type Beginning, type End, type Mend } from "./stream.ts"
 
 const ERROR_BODY_MS = 5_000
 const ERROR_TEXT = 1_000
@@ -35,6 +35,8 @@ export interface Transmission {
   stream: boolean
   /** How long the first byte of a stream may take, in milliseconds. */
   patience: number | undefined
+  /** How a stream is ended that breaks off after content; without it, it breaks for the caller too. */
+  mend?: Mend | undefined
   /** The first content of a good answer is there. */
   answered(): void
   /** A good answer, or one the caller aborted, is over. */
@@ -85,7 +87,8 @@ export async function transmit(t: Transmission): Promise<Response | Failure> {
       t.answered()
       const first = isEvents ? { first_token_ms: elapsed() } : {}
       const over = (end: End) => t.over({ ...outcome(end, caller), ...first, ...told, latency_ms: elapsed() })
-      return copy(response, resume(from, wire, over))
+      const mend = () => (caller?.aborted ? undefined : t.mend)
+      return copy(response, resume(from, isEvents ? wire : "unknown", over, mend))
     }
     if (!isEvents) return good({ held: [], reader: response.body.getReader() })
     const beginning = await begin(response.body, wire, calm)
@@ -93,7 +96,7 @@ export async function transmit(t: Transmission): Promise<Response | Failure> {
     const deliver = () =>
       copy(
         response,
-        resume(beginning, wire, () => undefined),
+        resume(beginning, "unknown", () => undefined),
       )
     return beginning.kind === "error"
       ? failure(deliver, { ended: "failed", ...told, body: beginning.data.slice(0, BODY_LIMIT) })

@@ -108,6 +108,19 @@ export function meaning(wire: Wire, data: string): Meaning {
   }
 }
 
+const ENDS: Record<Wire, RegExp> = {
+  "openai-chat": /"finish_reason":\s*"|^data:\s*\[DONE\]/m,
+  "openai-responses": /"type":\s*"response\.(completed|incomplete|failed)"/,
+  anthropic: /"stop_reason":\s*"|"type":\s*"message_stop"/,
+  gemini: /"finishReason":\s*"|"blockReason":\s*"/,
+  unknown: /(?:)/,
+}
+const ERRORS = /"(?:error|response\.failed|base_resp)"/
+
+/** Whether a text of events may hold an error (to be looked at), or the end without which a stream is not complete. */
+export const says = (wire: Wire, what: "error" | "end", text: string): boolean =>
+  what === "end" ? ENDS[wire].test(text) : ERRORS.test(text)
+
 const object = (value: unknown): Json => (typeof value === "object" && value !== null ? (value as Json) : {})
 const list = (value: unknown): Json[] => (Array.isArray(value) ? value.map(object) : [])
 const filled = (value: unknown): boolean =>

@@ -204,6 +204,40 @@ describe("a switch of a step", () => {
   })
 })
 
+describe("an answer that breaks off", () => {
+  const HALF = chunk({ content: "half" })
+  const half = () => new Response(HALF, { headers: SSE })
+  const CONVERSATION = { stream: true, messages: [{ role: "user" }, { role: "assistant", content: "half" }] }
+  const asks = (init: RequestInit | undefined) => String(init?.body).includes("broke off")
+
+  test("ends as a step, is reported, and its rest is asked for once it is the last word", async () => {
+    const world = setup({ answers: [half], body: CONVERSATION })
+    expect(await (await world.run()).text()).toBe(HALF)
+    expect(world.reports).toMatchObject([{ ended: "failed", content_sent: true }])
+    expect(asks(world.sent[0]?.init)).toBe(false)
+    await (await world.run()).text()
+    expect(asks(world.sent[1]?.init)).toBe(true)
+    await (await world.run()).text()
+    expect(asks(world.sent[2]?.init)).toBe(false)
+  })
+
+  test("stops the turn when it happens again and again", async () => {
+    const world = setup({ answers: Array.from({ length: 6 }, () => half), body: CONVERSATION })
+    for (let i = 0; i < 5; i++) expect(await (await world.run()).text()).toBe(HALF)
+    expect(await (await world.run()).text()).toContain('"finish_reason":"length"')
+  })
+
+  test("breaks for OpenCode too where it is no step: half a summary must not pass for one", async () => {
+    const broken = byHand()
+    broken.write(HALF)
+    const answer = () => new Response(broken.stream, { headers: SSE })
+    const world = setup({ answers: [answer], tagged: { agent: "compaction" } })
+    const response = await world.run()
+    broken.fail(new Error("reset"))
+    expect(await response.text().catch(String)).toContain("reset")
+  })
+})
+
 describe("a wait", () => {
   test("is waited, then asked again as a new attempt", async () => {
     const { run, clock, routes, sent } = setup({ routes: [wait(7), proceed] })
@@ -447,6 +481,7 @@ test("a provider others wait for is reported to answer with its first content, b
   upstream.write(WORD)
   const response = await run()
   expect(reports).toMatchObject([{ ended: "began", target: ALPHA, first_token_ms: 0 }])
+  upstream.write(data("[DONE]"))
   upstream.close()
   await response.text()
   expect(reports).toMatchObject([{ ended: "began" }, { ended: "ok" }])

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import type { Access } from "../src/editor.ts"
-import { rerouted, type Outgoing } from "../src/reroute.ts"
+import { continued, rerouted, type Outgoing } from "../src/reroute.ts"
 import type { Wire } from "../src/protocol.ts"
 
 const SECRETS = ["SOURCE-KEY", "SOURCE-ACCOUNT", "SOURCE-COOKIE"]
@@ -78,5 +78,59 @@ describe("a request for another provider", () => {
     expect(rerouted({ ...from, url: "https://a.test/other" }, "openai-chat", access("openai-chat"))).toBeUndefined()
     expect(rerouted(from, "unknown", access("unknown"))).toBeUndefined()
     expect(rerouted(from, "openai-chat", access("openai-chat", { headers: { "no header": "x" } }))).toBeUndefined()
+  })
+})
+
+describe("the rest of an answer that broke off", () => {
+  const table: [Wire, string, object, (last: object) => void][] = [
+    [
+      "openai-chat",
+      "messages",
+      { role: "assistant", content: "half" },
+      (last) => expect(last).toMatchObject({ role: "user", content: expect.stringContaining("broke off") }),
+    ],
+    [
+      "anthropic",
+      "messages",
+      { role: "assistant", content: [{ type: "text", text: "half" }] },
+      (last) => expect(last).toMatchObject({ role: "user", content: [{ type: "text", text: expect.stringContaining("broke off") }] }),
+    ],
+    [
+      "openai-responses",
+      "input",
+      { role: "assistant", content: [{ type: "output_text", text: "half" }] },
+      (last) => expect(last).toMatchObject({ role: "user", content: [{ type: "input_text", text: expect.stringContaining("broke off") }] }),
+    ],
+    [
+      "gemini",
+      "contents",
+      { role: "model", parts: [{ text: "half" }] },
+      (last) => expect(last).toMatchObject({ role: "user", parts: [{ text: expect.stringContaining("broke off") }] }),
+    ],
+  ]
+  test.each(table)("%s: is asked for where the beginning is the last word", (wire, at, half, check) => {
+    const before = { model: "m", [at]: [{ role: "user" }, half] }
+    const made = continued(request("https://a.test/", before), wire)
+    expect(made.init.body).toBe(made.body)
+    const body = JSON.parse(made.body) as Record<string, object[]>
+    expect(body[at]?.slice(0, 2)).toEqual(before[at] as object[])
+    expect(body[at]?.length).toBe(3)
+    check(body[at]?.[2] ?? {})
+  })
+
+  test.each(table)("%s: is not asked for after anything else", (wire, at) => {
+    const result = { role: wire === "openai-chat" ? "tool" : "user" }
+    for (const last of [[{ role: "user" }], [result], []]) {
+      const before = request("https://a.test/", { [at]: last })
+      expect(continued(before, wire)).toBe(before)
+    }
+  })
+
+  test("is not asked for with calls that have no result, in no known format, or in what is no conversation", () => {
+    const call = request("https://a.test/", { messages: [{ role: "assistant", tool_calls: [{}] }] })
+    expect(continued(call, "openai-chat")).toBe(call)
+    const half = request("https://a.test/", { messages: [{ role: "assistant" }] })
+    expect(continued(half, "unknown")).toBe(half)
+    expect(continued(half, "gemini")).toBe(half)
   })
 })

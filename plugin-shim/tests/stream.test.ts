@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test"
-import { begin, resume, type End } from "../src/stream.ts"
+import { begin, resume, type End, type Mend } from "../src/stream.ts"
+import type { Wire } from "../src/protocol.ts"
 import { byHand, chunk, data, settle } from "./fake.ts"
 
 const ROLE = chunk({ role: "assistant", content: "" })
@@ -116,23 +117,70 @@ describe("begin", () => {
 })
 
 describe("resume", () => {
-  async function flowing() {
+  async function flowing(mend?: Mend, wire: Wire = "openai-chat") {
     const upstream = byHand()
     upstream.write(ROLE + WORD)
-    const found = await begin(upstream.stream, "openai-chat", () => undefined)
+    const found = await begin(upstream.stream, wire, () => undefined)
     const ends: End[] = []
-    return { upstream, ends, stream: resume(found, "openai-chat", (end) => ends.push(end)) }
+    return {
+      upstream,
+      ends,
+      stream: resume(
+        found,
+        wire,
+        (end) => ends.push(end),
+        () => mend,
+      ),
+    }
+  }
+  const oneByOne = (stream: ReadableStream<Uint8Array>) => {
+    const reader = stream.getReader()
+    return async () => new TextDecoder().decode((await reader.read()).value)
   }
 
-  test("passes every chunk on as it comes, unchanged, holding none back", async () => {
+  test("passes every event on as soon as it is whole, unchanged", async () => {
     const { upstream, stream } = await flowing()
-    const reader = stream.getReader()
-    const next = async () => new TextDecoder().decode((await reader.read()).value)
+    const next = oneByOne(stream)
     expect(await next()).toBe(ROLE + WORD)
-    for (const text of [WORD, "anything, not even an event", WORD]) {
+    for (const text of [WORD, ": a comment\n\n", WORD + WORD, WORD.replaceAll("\n", "\r\n")]) {
       const wanted = next()
-      upstream.write(text)
+      for (const half of [text.slice(0, 9), text.slice(9)]) {
+        upstream.write(half)
+        await settle()
+      }
       expect(await wanted).toBe(text)
+    }
+  })
+
+  test("passes on as it comes what is of no known format, and what is no event but very long", async () => {
+    const unknown = await flowing(undefined, "unknown")
+    const next = oneByOne(unknown.stream)
+    await next()
+    unknown.upstream.write("half an event")
+    expect(await next()).toBe("half an event")
+    const { upstream, stream } = await flowing()
+    const long = oneByOne(stream)
+    await long()
+    upstream.write("x".repeat(1_100_000))
+    expect((await long()).length).toBe(1_100_000)
+  })
+
+  test("gives an answer byte for byte, wherever it is cut", async () => {
+    const answer = ROLE + chunk({ content: "äöü \\n\\n €" }).repeat(3) + chunk({}, "stop") + data("[DONE]")
+    for (const text of [answer, answer.replaceAll("\n", "\r\n"), answer.replaceAll("\n", "\r")]) {
+      const bytes = new TextEncoder().encode(text)
+      for (const size of [1, 2, 3, 7, 64, 10_000]) {
+        const source = new ReadableStream<Uint8Array<ArrayBuffer>>({
+          start(controller) {
+            for (let at = 0; at < bytes.length; at += size) controller.enqueue(bytes.slice(at, at + size))
+            controller.close()
+          },
+        })
+        const ends: End[] = []
+        const found = await begin(source, "openai-chat", () => undefined)
+        expect(await reading(resume(found, "openai-chat", (end) => ends.push(end)))).toBe(text)
+        expect(ends).toEqual([{ ended: "ok" }])
+      }
     }
   })
 
@@ -182,10 +230,72 @@ describe("resume", () => {
 
   test("notices that an answer broke off with an error event", async () => {
     const { upstream, ends, stream } = await flowing()
-    upstream.write(WORD.repeat(100) + data({ error: { message: "overloaded" } }) + data("[DONE]"))
+    const text = WORD.repeat(100) + data({ error: { message: "overloaded" } }) + data("[DONE]")
+    upstream.write(text)
     upstream.close()
-    await reading(stream)
+    expect(await reading(stream)).toBe(ROLE + WORD + text)
     expect(ends).toEqual([{ ended: "failed", data: '{"error":{"message":"overloaded"}}' }])
+  })
+
+  test("notices that an answer ended before it was complete", async () => {
+    const { upstream, ends, stream } = await flowing()
+    upstream.write(WORD)
+    upstream.close()
+    expect(await reading(stream)).toBe(ROLE + WORD + WORD)
+    expect(ends.map((end) => [end.ended, String(end.error)])).toEqual([
+      ["failed", "Error: connection closed before the stream was complete"],
+    ])
+  })
+
+  describe("mends what breaks off:", () => {
+    const error = data({ error: { message: "overloaded" } })
+
+    test("an error event, and what comes with it, is not passed on", async () => {
+      const { upstream, ends, stream } = await flowing("goes-on")
+      upstream.write(WORD + error + WORD)
+      expect(await reading(stream)).toBe(ROLE + WORD + WORD)
+      expect(ends).toEqual([{ ended: "failed", data: '{"error":{"message":"overloaded"}}' }])
+      await settle()
+      expect(upstream.cancelled()).toBe("cancelled")
+    })
+
+    test("an error event right after the first content", async () => {
+      const upstream = byHand()
+      upstream.write(ROLE + WORD + error)
+      const found = await begin(upstream.stream, "openai-chat", () => undefined)
+      const mended = resume(
+        found,
+        "openai-chat",
+        () => undefined,
+        () => "goes-on",
+      )
+      expect(await reading(mended)).toBe(ROLE + WORD)
+    })
+
+    test("a break in the middle of an event", async () => {
+      const { upstream, ends, stream } = await flowing("goes-on")
+      const next = oneByOne(stream)
+      await next()
+      upstream.write(WORD.slice(0, 9))
+      await settle()
+      const broken = new Error("reset")
+      upstream.fail(broken)
+      expect(await next()).toBe("")
+      expect(ends).toEqual([{ ended: "failed", error: broken }])
+    })
+
+    test("an early end", async () => {
+      const { upstream, ends, stream } = await flowing("goes-on")
+      upstream.close()
+      expect(await reading(stream)).toBe(ROLE + WORD)
+      expect(ends).toMatchObject([{ ended: "failed" }])
+    })
+
+    test("with an end that stops the turn, where it happened too often", async () => {
+      const { upstream, stream } = await flowing("stops")
+      upstream.write(error)
+      expect(await reading(stream)).toContain('"finish_reason":"length"')
+    })
   })
 
   test("looks at nothing in a format nobody knows", async () => {

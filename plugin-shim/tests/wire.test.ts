@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import type { Wire } from "../src/protocol.ts"
-import { meaning, read, recognise, wireOf, type Meaning } from "../src/wire.ts"
+import { meaning, read, recognise, says, wireOf, type Meaning } from "../src/wire.ts"
 
 describe("recognise", () => {
   const table: [string, Wire][] = [
@@ -139,5 +139,32 @@ describe("meaning", () => {
   ]
   test.each(table)("%s %j is %s", (wire, event, expected) => {
     expect(meaning(wire, typeof event === "string" ? event : JSON.stringify(event))).toBe(expected)
+  })
+})
+
+describe("says", () => {
+  const ends: [Wire, string, boolean][] = [
+    ["openai-chat", 'data: {"choices":[{"delta":{},"finish_reason": "stop"}]}', true],
+    ["openai-chat", 'data: {"choices":[{"delta":{},"finish_reason":null}]}', false],
+    ["openai-chat", 'data: {"choices":[{"delta":{"content":"\\"finish_reason\\":\\"stop\\""}}]}', false],
+    ["openai-chat", "data: {}\n\ndata: [DONE]\n\n", true],
+    ["openai-chat", 'data: {"content":"data: [DONE]"}', false],
+    ["anthropic", 'data: {"type":"message_delta","delta":{"stop_reason":"end_turn"}}', true],
+    ["anthropic", 'data: {"type":"message_start","message":{"stop_reason":null}}', false],
+    ["anthropic", 'data: {"type":"message_stop"}', true],
+    ["openai-responses", 'data: {"type":"response.incomplete"}', true],
+    ["openai-responses", 'data: {"type":"response.output_text.done"}', false],
+    ["gemini", 'data: {"candidates":[{"finishReason":"STOP"}]}', true],
+    ["gemini", 'data: {"candidates":[{"content":{}}]}', false],
+    ["gemini", 'data: {"promptFeedback":{"blockReason":"SAFETY"}}', true],
+    ["unknown", "", true],
+  ]
+  test.each(ends)("%s ends with %s: %p", (wire, text, is) => expect(says(wire, "end", text)).toBe(is))
+
+  test("an error wherever one may stand, and not where somebody talks about one", () => {
+    expect(says("openai-chat", "error", 'data: {"error":{"message":"x"}}')).toBe(true)
+    expect(says("anthropic", "error", 'data: {"type":"error"}')).toBe(true)
+    expect(says("openai-responses", "error", 'data: {"type":"response.failed"}')).toBe(true)
+    expect(says("openai-chat", "error", 'data: {"choices":[{"delta":{"content":"an \\"error\\""}}]}')).toBe(false)
   })
 })

@@ -1,46 +1,70 @@
-"""Scripted providers: an OpenAI-compatible server on loopback that answers each model as its script says.
+"""Scripted providers: a server on loopback that speaks the four wire formats and answers each model as its script says.
 
-One server plays any number of providers, by path: `/NAME/v1/chat/completions`. It records every request with its time,
-so that a timeline or a test can say who was asked what, and when.
+One server plays any number of providers, by path: `/NAME/v1/chat/completions`, `/messages`, `/responses` and
+`/models/MODEL:generateContent`. It records every request with its time, so that a timeline or a test can say who was
+asked what, and when. How the formats look on the wire is `wires.py`.
 """
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from aiohttp import web
+
+from sidecar.demo.wires import WIRES, Answer, Json, Wire
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """What becomes of a stream instead of its rest, after that many events.
+
+    `error`: an error event. `cut`: the connection breaks. `end`: the stream ends as if it were complete. `stall`:
+    nothing more comes, for ever. `when` is waited for before.
+    """
+
+    how: Literal["error", "cut", "end", "stall"]
+    after: int = 0
+    when: asyncio.Event | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """One scripted answer.
 
-    A `status` other than 200 is answered with `body` as JSON. Status 200 streams `text` and then the `tool` calls
-    ((name, arguments) pairs); `events` replaces the whole stream by raw SSE payloads; `cut` closes the connection
-    after what was sent; `hold` waits for the event before the first byte.
+    A `status` other than 200 is answered with `body` as JSON; without a body, with `message` and `retry_after` (in
+    seconds) as the wire format of the request words its errors. Status 200 gives `reasoning`, then `text` word by word,
+    then the `tools` ((name, arguments) pairs); `breaks` says where that breaks off. `events` replaces the whole stream
+    by raw SSE payloads, `body` by one object. `hold` waits for the event before the first byte; `reset` breaks the
+    connection instead of an answer.
     """
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: Any = None
+    message: str = "scripted error"
+    retry_after: str | None = None
     text: str = ""
+    reasoning: str = ""
     tools: Sequence[tuple[str, dict[str, Any]]] = ()
     events: Sequence[str] | None = None
-    cut: bool = False
+    breaks: Break | None = None
     hold: asyncio.Event | None = None
+    reset: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """One request as it arrived; `at` is from the wall clock, in epoch seconds."""
+    """One request as it arrived; `at` is from the wall clock, in epoch seconds, `wire` names its format."""
 
     at: float
     provider: str
     model: str
+    wire: str
+    stream: bool
     body: dict[str, Any]
     headers: dict[str, str]
 
@@ -52,22 +76,15 @@ class Seen:
     @property
     def texts(self) -> list[str]:
         """What users and tools said in it, oldest first."""
-        found: list[str] = []
-        for message in self.body.get("messages", []):
-            content = message.get("content")
-            if message.get("role") in ("user", "tool"):
-                parts = content if isinstance(content, list) else [{"text": content}]
-                found += [str(part.get("text")) for part in parts if part.get("text")]
-        return found
+        return WIRES[self.wire].texts(self.body)
 
 
 Script = Callable[[Seen], Reply]
 
 
 def limited(status: int = 429, *, message: str = "Rate limit reached", retry_after: str | None = None) -> Reply:
-    """Give a refusal the way OpenAI-compatible providers word it."""
-    headers = {} if retry_after is None else {"retry-after": retry_after}
-    return Reply(status=status, headers=headers, body={"error": {"message": message, "type": "error"}})
+    """Give a refusal the way the provider's wire format words it; `retry_after` in seconds."""
+    return Reply(status=status, message=message, retry_after=retry_after)
 
 
 class ScriptedProviders:
@@ -83,6 +100,11 @@ class ScriptedProviders:
         """Answer `provider/model` with these replies in order, the last one from then on."""
         self._scripts[target] = list(replies)
 
+    def forget(self) -> None:
+        """Drop every script and everything that was seen."""
+        self._scripts.clear()
+        self.requests.clear()
+
     def base_url(self, provider: str) -> str:
         """Give the base URL of one provider."""
         return f"http://127.0.0.1:{self.port}/{provider}/v1"
@@ -94,7 +116,8 @@ class ScriptedProviders:
     async def __aenter__(self) -> Self:
         """Listen on a free port of the loopback interface."""
         app = web.Application(client_max_size=64 * 1024 * 1024)
-        app.router.add_post("/{provider}/v1/chat/completions", self._answer)
+        for path, wire in _PATHS.items():
+            app.router.add_post(f"/{{provider}}/v1/{path}", partial(self._answer, WIRES[wire]))
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.5)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -115,12 +138,15 @@ class ScriptedProviders:
             return Reply(text=f"answer from {seen.target}")
         return replies.pop(0) if len(replies) > 1 else replies[0]
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
+    async def _answer(self, wire: Wire, request: web.Request) -> web.StreamResponse:
         body = await request.json()
+        method = request.match_info.get("method")
         seen = Seen(
             at=time.time(),
             provider=request.match_info["provider"],
-            model=str(body.get("model")),
+            model=request.match_info.get("model", str(body.get("model"))),
+            wire=wire.name,
+            stream=bool(body.get("stream")) if method is None else method == "streamGenerateContent",
             body=body,
             headers={k.lower(): v for k, v in request.headers.items()},
         )
@@ -128,42 +154,56 @@ class ScriptedProviders:
         reply = self._next(seen)
         if reply.hold is not None:
             await reply.hold.wait()
+        if reply.reset:
+            return _gone(request)
         if reply.status != 200:  # noqa: PLR2004 - HTTP OK
-            return web.json_response(reply.body, status=reply.status, headers=reply.headers)
-        return await self._stream(request, seen, reply)
+            return _refusal(wire, reply)
+        answer = Answer(seen.model, reply.text, reply.reasoning, reply.tools)
+        if reply.body is not None or not seen.stream:
+            return web.json_response(wire.whole(answer) if reply.body is None else reply.body, headers=reply.headers)
+        return await self._stream(request, wire, answer, reply)
 
-    async def _stream(self, request: web.Request, seen: Seen, reply: Reply) -> web.StreamResponse:
+    async def _stream(self, request: web.Request, wire: Wire, answer: Answer, reply: Reply) -> web.StreamResponse:
         response = web.StreamResponse(headers={"content-type": "text/event-stream", **reply.headers})
         await response.prepare(request)
-        payloads = reply.events if reply.events is not None else list(map(json.dumps, _chunks(seen.model, reply)))
-        for payload in payloads:
-            await response.write(f"data: {payload}\n\n".encode())
-        if reply.cut:
-            if request.transport is not None:
-                request.transport.close()
-            return response
-        await response.write(b"data: [DONE]\n\n")
+        if reply.events is not None:
+            said = [f"data: {payload}\n\n" for payload in reply.events]
+        else:
+            said = [wire.sse(event) for event in wire.events(answer)]
+        breaks = reply.breaks
+        for text in said if breaks is None else said[: breaks.after]:
+            await response.write(text.encode())
+        if breaks is not None and breaks.when is not None:
+            await breaks.when.wait()
+        if breaks is None:
+            await response.write(wire.end.encode())
+        elif breaks.how == "error":
+            await response.write(wire.sse(wire.error_event(503, reply.message)).encode())
+        elif breaks.how == "stall":
+            await asyncio.Event().wait()
+        elif breaks.how == "cut" and request.transport is not None:
+            # What was sent arrives, as it would not after a reset.
+            request.transport.close()
         return response
 
 
-def _chunks(model: str, reply: Reply) -> list[dict[str, Any]]:
-    """Give the chat-completion chunks of a healthy answer."""
+_PATHS = {
+    "chat/completions": "openai-chat",
+    "messages": "anthropic",
+    "responses": "openai-responses",
+    r"models/{model:[^/:]+}:{method:generateContent|streamGenerateContent}": "gemini",
+}
 
-    def chunk(delta: dict[str, Any], finish: str | None = None, **more: Any) -> dict[str, Any]:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish}
-        base = {"id": "chatcmpl-scripted", "object": "chat.completion.chunk", "created": 1_700_000_000, "model": model}
-        return {**base, "choices": [choice], **more}
 
-    chunks = [chunk({"role": "assistant", "content": ""})]
-    if reply.text:
-        chunks.append(chunk({"content": reply.text}))
-    for i, (name, arguments) in enumerate(reply.tools):
-        call = {"name": name, "arguments": json.dumps(arguments)}
-        chunks.append(
-            chunk(
-                {"tool_calls": [{"index": i, "id": f"call_{time.time_ns()}_{i}", "type": "function", "function": call}]}
-            )
-        )
-    usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
-    chunks.append(chunk({}, "tool_calls" if reply.tools else "stop", usage=usage))
-    return chunks
+def _gone(request: web.Request) -> web.StreamResponse:
+    """Break the connection."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
+
+
+def _refusal(wire: Wire, reply: Reply) -> web.Response:
+    body: Json = wire.error(reply.status, reply.message, reply.retry_after) if reply.body is None else reply.body
+    # Gemini names the wait in the body only.
+    named = {"retry-after": reply.retry_after} if reply.retry_after is not None and wire.name != "gemini" else {}
+    return web.json_response(body, status=reply.status, headers={**named, **reply.headers})

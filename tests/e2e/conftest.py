@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,22 @@ import pytest
 from sidecar.client import DaemonUnavailableError, call
 from sidecar.demo.isolated import Isolated
 from sidecar.demo.scripted import ScriptedProviders
+from sidecar.demo.wires import WIRES
+
+from .matrix import PROPERTY, MatrixError, cells_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = ROOT / "plugin-shim" / "src" / "server.ts"
 NAMES = ("alpha", "beta", "gamma")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Write what a test proves into its results, from which the matrix is made."""
+    for item in items:
+        try:
+            item.user_properties += [(PROPERTY, words) for words in cells_of(item)]
+        except MatrixError as error:
+            raise pytest.UsageError(str(error)) from None
 
 
 @pytest.fixture(scope="session")
@@ -54,14 +66,26 @@ class House:
         self.command = command
         self.configure()
 
-    def configure(self, *, plugin: bool = True, model: str = "alpha/m1", **more: Any) -> None:
-        entries = {
-            name: {
-                "options": {"baseURL": self.providers.base_url(name), "apiKey": f"key-of-{name}"},
-                "models": {"m1": {"limit": {"context": 100_000, "output": 8_000}}, "small": {}},
-            }
-            for name in NAMES
+    def entry(self, name: str, *, wire: str = "openai-chat", model: str = "m1", **options: Any) -> dict[str, Any]:
+        """A scripted provider as OpenCode's configuration names it."""
+        return {
+            "npm": WIRES[wire].npm,
+            "options": {"baseURL": self.providers.base_url(name), "apiKey": f"key-of-{name}", **options},
+            "models": {model: {"limit": {"context": 100_000, "output": 8_000}}, "small": {}},
         }
+
+    def configure(
+        self,
+        *,
+        plugin: bool = True,
+        model: str = "alpha/m1",
+        wires: Mapping[str, str] | None = None,
+        providers: Mapping[str, dict[str, Any]] | None = None,
+        **more: Any,
+    ) -> None:
+        """Write OpenCode's configuration; `wires` maps providers to the format they speak, `providers` adds entries."""
+        named = dict.fromkeys(NAMES, "openai-chat") if wires is None else wires
+        entries = {**{name: self.entry(name, wire=wire) for name, wire in named.items()}, **(providers or {})}
         more = {"small_model": model.split("/", maxsplit=1)[0] + "/small", **more}
         self.home.configure(entries, plugin=PLUGIN if plugin else None, model=model, **more)
 
