@@ -48,8 +48,9 @@ def run(args: argparse.Namespace) -> int:
 def _purge(paths: Paths) -> None:
     """Remove state, log and socket, with what is set aside, rotated and locked beside them, and what was cached."""
     state, log = state_file(paths), log_file(paths)
-    for file, beside in ((state, ".damaged-*"), (log, ".[0-9]*"), (paths.socket, ""), (paths.lock, "")):
-        for found in [file, *(file.parent.glob(file.name + beside) if beside else ())]:
+    besides = ((state, (".damaged-*", ".newer-*")), (log, (".[0-9]*",)), (paths.socket, ()), (paths.lock, ()))
+    for file, patterns in besides:
+        for found in [file, *(found for pattern in patterns for found in file.parent.glob(file.name + pattern))]:
             if found.exists():
                 found.unlink()
                 print(f"removed {found}")

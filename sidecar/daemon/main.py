@@ -121,6 +121,8 @@ class Daemon:
     def tick(self) -> bool:
         """Look after what nobody reports; False when the socket was deleted or belongs to another daemon now."""
         self.service.tick()
+        if self.service.configs.unsettled:
+            self.reload()
         if self._place.ours():
             return True
         self.log.warning("the socket was deleted or replaced, stopping", socket=str(self._place.path))

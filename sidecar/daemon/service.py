@@ -161,12 +161,13 @@ class Service:
 
     def reload(self, *, force: bool = False) -> None:
         """Read again the configuration files that changed (all, if `force`) and put them in force."""
-        for change in self.configs.reload(force=force):
+        for change in self.configs.reload(force=force, patient=True):
             self._apply(change)
         self._announce()
 
     def tick(self) -> None:
         """Look after what nobody reports; called every few seconds."""
+        self.engine.observe(self.clock())
         self.store.notice_deletion()
 
     def _new_engine(self) -> Engine:
