@@ -18,6 +18,7 @@ from sidecar import __version__
 from sidecar.config.load import VARIABLE
 from sidecar.config.models import Config
 from sidecar.daemon.configs import Configs
+from sidecar.daemon.connections import IDLE_S, Connections, raise_file_limit
 from sidecar.daemon.lifecycle import BACKLOG, Place
 from sidecar.daemon.log import Log
 from sidecar.daemon.places import log_file, state_file
@@ -49,6 +50,7 @@ async def serve(
     """
     stopping = stop or asyncio.Event()
     async with AsyncExitStack() as stack:
+        raise_file_limit()
         daemon = Daemon(place, paths, env, terminal, clock)
         stack.push_async_callback(daemon.close)
         await daemon.open()
@@ -98,8 +100,11 @@ class Daemon:
             opened=self._watcher.refresh,
         )
         self.service.other_problems = lambda: () if self._log.problem is None else (self._log.problem,)
-        server = Server(self.service, self._push, os.geteuid())
-        self._runner = web.AppRunner(server.app, access_log=None, handle_signals=False, shutdown_timeout=GRACE_S)
+        self._connections = Connections(lambda: self._runner.server)
+        server = Server(self.service, self._push, os.geteuid(), asked=self._connections.asks)
+        self._runner = web.AppRunner(
+            server.app, access_log=None, handle_signals=False, shutdown_timeout=GRACE_S, keepalive_timeout=IDLE_S
+        )
 
     async def open(self) -> None:
         """Begin to answer and to watch."""
@@ -121,6 +126,7 @@ class Daemon:
     def tick(self) -> bool:
         """Look after what nobody reports; False when the socket was deleted or belongs to another daemon now."""
         self.service.tick()
+        self._connections.tick()
         if self.service.configs.unsettled:
             self.reload()
         if self._place.ours():
