@@ -89,6 +89,18 @@ def test_further_agents_are_counted_together() -> None:
     assert usage.counts("a", T0, agent="plan").day.requests == 2
 
 
+def test_a_reset_and_a_restart_know_how_much_room_there_is() -> None:
+    usage = reloaded(full(), T0)
+    usage.attempt(Target("a", "one"), "plan", T0)
+    usage.attempt(Target("a", "one"), "explore", T0)
+    usage.attempt(Target("a", "four"), "build", T0)
+    assert usage.agents("a") == ("build", OTHER, "plan")
+    assert OTHER in {target.model for target in usage.targets()}
+    usage.reset()
+    usage.attempt(Target("a", "one"), "explore", T0)
+    assert usage.agents("a") == ("explore",)
+
+
 def test_whatever_comes_in_the_state_stays_small() -> None:
     usage = Usage()
     for number in range(2_000):

@@ -86,6 +86,7 @@ class Usage:
         # By identity, because hashing limits by their fields costs more than a whole decision may. The limits are held
         # beside their rules, so an id cannot pass to another object while it is a key.
         self._rules: dict[int, tuple[Limits, tuple[Rule, ...]]] = {}
+        self._targets = self._tallies = 0  # how many targets, and agents at them, are counted by name
         self._tidied = -1  # the quarter hour in which room was last made
 
     def attempt(self, target: Target, agent: str, at: float) -> None:
@@ -184,7 +185,7 @@ class Usage:
         """
         self._notice(at)
         rules = self._rules_of(limits)
-        tally = next(iter(self._tallies(provider, model, None)), None) or Tally()
+        tally = next(iter(self._tallies_of(provider, model, None)), None) or Tally()
         learned = [limit for known in self._models(provider, model) for limit in known.learned if model is not None]
         return (
             *(rule.reading(tally, model, at, switch_at) for rule in rules),
@@ -194,7 +195,7 @@ class Usage:
     def counts(self, provider: str, at: float, *, model: str | None = None, agent: str | None = None) -> Counts:
         """Give what a provider, or one of its models, or an agent at either, used; nothing for unknown names."""
         self._notice(at)
-        tallies = self._tallies(provider, model, agent)
+        tallies = self._tallies_of(provider, model, agent)
         return Counts(*(_sum(tally.series[tier].sliding(int(at)) for tally in tallies) for tier in range(len(TIERS))))
 
     def daily(self, provider: str, at: float, *, model: str | None = None) -> dict[str, Amount]:
@@ -227,6 +228,7 @@ class Usage:
                 if model is None:
                     known.tally = Tally()
                 known.recount()
+        self._take_stock()
 
     def to_json(self) -> dict[str, Any]:
         """Give what has to be remembered, in the shape of `usage_state.Saved`, without what has left every window."""
@@ -242,6 +244,7 @@ class Usage:
         usage = cls()
         saved = Saved.model_validate(data)
         usage._providers = {name: ProviderUsage.from_saved(known) for name, known in saved.providers.items()}
+        usage._take_stock()
         usage._clamp(at)
         return usage
 
@@ -269,19 +272,17 @@ class Usage:
         if provider is None or model is None:
             name, model_name = self._room_for(target, second)
             provider = self._providers.setdefault(name, ProviderUsage())
+            self._targets += model_name not in provider.models
             model = provider.models.setdefault(model_name, ModelUsage())
         return provider, model
 
     def _room_for(self, target: Target, second: int) -> Target:
         """Give the name under which a new target is counted: its own while there is room."""
-        if self._known_targets() >= MOST_TARGETS:
+        if self._targets >= MOST_TARGETS:
             self._tidy(second)
-        if self._known_targets() < MOST_TARGETS:
+        if self._targets < MOST_TARGETS:
             return target
         return Target(target.provider if target.provider in self._providers else OTHER, OTHER)
-
-    def _known_targets(self) -> int:
-        return sum(len(provider.models) for provider in self._providers.values())
 
     def _tidy(self, second: int) -> None:
         """Drop targets of which nothing matters any more; every quarter hour at most, as that is when windows move."""
@@ -292,20 +293,26 @@ class Usage:
             provider.models = {name: model for name, model in provider.models.items() if model.busy(second)}
         kept = {name: known for name, known in self._providers.items() if known.models or known.tally.busy(second)}
         self._providers = kept
+        self._take_stock()
 
     def _agent(self, model: ModelUsage, name: str, second: int) -> Tally:
         known = model.agents.get(name)
-        if known is not None:
-            return known
-        tallies = sum(len(used.agents) for provider in self._providers.values() for used in provider.models.values())
-        return model.agent(name if tallies < MOST_TALLIES else OTHER, second)
+        if known is None:
+            before = len(model.agents)
+            known = model.agent(name if self._tallies < MOST_TALLIES else OTHER, second)
+            self._tallies += len(model.agents) - before
+        return known
+
+    def _take_stock(self) -> None:
+        models = [model for provider in self._providers.values() for model in provider.models.values()]
+        self._targets, self._tallies = len(models), sum(len(model.agents) for model in models)
 
     def _models(self, provider: str, model: str | None) -> list[ModelUsage]:
         """Give a model, or with None every model, of a provider, as far as known."""
         known = self._providers.get(provider)
         return [] if known is None else [used for name, used in known.models.items() if model in (None, name)]
 
-    def _tallies(self, provider: str, model: str | None, agent: str | None) -> list[Tally]:
+    def _tallies_of(self, provider: str, model: str | None, agent: str | None) -> list[Tally]:
         """Give the tallies that together are what was used."""
         models = self._models(provider, model)
         if agent is not None:
