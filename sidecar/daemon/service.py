@@ -18,6 +18,7 @@ from sidecar.core.snapshot import Snapshot
 from sidecar.daemon.configs import Change, Configs
 from sidecar.daemon.log import Logger
 from sidecar.daemon.store import Disk, Store
+from sidecar.redact import redact
 
 _SAID = 512
 
@@ -99,7 +100,7 @@ class Service:
         self._warn(event.directory, warnings)
         self._announce()
         self.store.touch()
-        return reply.model_copy(update={"warnings": (*problems, *warnings)})
+        return reply.model_copy(update={"warnings": tuple(map(redact, (*problems, *warnings)))})
 
     async def route(self, event: Route) -> Decision:
         """Decide before something is sent; answered at once, saved within a second."""
@@ -148,7 +149,8 @@ class Service:
     def health(self) -> Health:
         """Say whether everything works."""
         saving = () if self.store.problem is None else (self.store.problem,)
-        problems = (*saving, *self.configs.problems, *self.other_problems())
+        # They quote what the user wrote, which may be a key in a wrong place.
+        problems = tuple(map(redact, (*saving, *self.configs.problems, *self.other_problems())))
         return Health(
             version=sidecar.__version__,
             protocol=PROTOCOL,
@@ -196,7 +198,7 @@ class Service:
             for problem in change.problems:
                 self.log.error("configuration cannot be used", why=problem, instead=kept)
             if change.problems:
-                message = f"{change.problems[0]} - {kept}"
+                message = f"{redact(change.problems[0])} - {kept}"
                 self._toast(Toast(title="Configuration", message=message, variant="error"), change.directory)
         if change.mended:
             mended = Toast(title="Configuration", message="in order again", variant="success")
