@@ -20,14 +20,14 @@ DAY_S = 86_400
 NOW = 1_800_000_000.0
 
 
-def measure(days: int = 5, a_day: int = 100_000, flood: int = 200_000) -> list[Finding]:
-    """Live `days` with `a_day` attempts each, then take `flood` attempts under names that come once."""
-    return [live(days, a_day), drown(flood)]
+def measure(days: int = 4, a_quarter: int = PROVIDERS * MODELS, flood: int = 200_000) -> list[Finding]:
+    """Live `days` with `a_quarter` attempts in each quarter hour, then take `flood` attempts under names used once."""
+    return [live(days, a_quarter), drown(flood)]
 
 
-def live(days: int, a_day: int) -> Finding:
+def live(days: int, a_quarter: int) -> Finding:
     """Give memory and state at the end of each day."""
-    choose = random.Random(2)  # noqa: S311 - repeatable
+    a_day = 96 * a_quarter
     engine = Engine(Config(), version="test")
     sizes: list[int] = []
     states: list[int] = []
@@ -36,7 +36,7 @@ def live(days: int, a_day: int) -> Finding:
     for day in range(days):
         for number in range(a_day):
             now = NOW + day * DAY_S + number * DAY_S / a_day
-            _turn(engine, choose, f"{day}-{number}", now)
+            _turn(engine, number, f"{day}-{number}", now)
         now = NOW + (day + 1) * DAY_S
         states.append(len(json.dumps(engine.dump(now))))
         sizes.append(tracemalloc.get_traced_memory()[0])
@@ -45,7 +45,7 @@ def live(days: int, a_day: int) -> Finding:
     spent = time.process_time() - began
     return Finding(
         f"Days with {PROVIDERS} providers of {MODELS} models each: memory is flat and the state bounded",
-        f"{a_day} attempts a day spread over all targets, one in ten refused; memory by tracemalloc",
+        f"every target once each quarter hour, {a_day} attempts a day, one in ten refused; memory by tracemalloc",
         f"end of each day {', '.join(f'{size / 1e6:.1f}' for size in sizes)} MB, state "
         f"{', '.join(f'{size / 1e6:.1f}' for size in states)} MB; last day {grown:+.1%} ({spent:.0f} s of CPU)",
         abs(grown) < 0.02,
@@ -74,11 +74,12 @@ def drown(flood: int) -> Finding:
     )
 
 
-def _turn(engine: Engine, choose: random.Random, name: str, now: float) -> None:
-    provider, model = f"provider-{choose.randrange(PROVIDERS)}", f"model-{choose.randrange(MODELS)}"
-    session = f"session-{choose.randrange(300)}"
-    _attempt(engine, provider, model, name, now, session=session, agent=choose.choice(("build", "plan", "title")))
-    step = {"id": name, "sessionID": session, "providerID": provider, "modelID": model, "agent": "build"}
+def _turn(engine: Engine, number: int, name: str, now: float) -> None:
+    target = number % (PROVIDERS * MODELS)
+    provider, model = f"provider-{target // MODELS}", f"model-{target % MODELS}"
+    session, agent = f"session-{number % 300}", ("build", "plan", "title")[target % 3]
+    _attempt(engine, provider, model, name, now, session=session, agent=agent)
+    step = {"id": name, "sessionID": session, "providerID": provider, "modelID": model, "agent": agent}
     info = {**step, "tokens": {"input": 900, "output": 80}, "cost": 0.01, "time": {"completed": 1}}
     event = {"type": "message.updated", "properties": {"info": info}}
     engine.events(EditorEvents.model_validate({"reports_attempts": True, "events": [event]}), now)
