@@ -6,6 +6,8 @@ key, but leaves what people need to read: editor session ids, model names, UUIDs
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
+from hashlib import sha256
 from typing import Any
 
 MASK = "[redacted]"
@@ -54,6 +56,8 @@ _BASE64 = re.compile(
 _CLASSES = re.compile(r"[A-Z]+|[a-z]+|[0-9]+")
 # Random base64 changes between upper case, lower case and digits at 62 % of its letters, names and paths below 35 %.
 _RANDOM_SHARE = 0.42
+# Names of models made of many words and sizes reach 48 %; in random base64url hyphens are rare.
+_HYPHENS_OF_A_NAME, _HYPHENATED_SHARE = 4, 0.52
 
 
 def redact(text: str) -> str:
@@ -67,6 +71,24 @@ def redact(text: str) -> str:
     text = _QUERY.sub(rf"\1{MASK}", text)
     text = _SOLID.sub(MASK, text)
     return _BASE64.sub(_mask_random, text)
+
+
+@lru_cache(maxsize=4096)
+def redact_name(name: str) -> str:
+    """Give a name (of a provider, a model, an agent) as it is, or a mark in its place when a key was sent as one.
+
+    The mark is the same for the same name, so that what is counted under it stays apart from other names.
+    """
+    return name if redact(name) == name else _mark(name)
+
+
+def redact_id(identifier: str) -> str:
+    """Give an editor's id, or a mark when it has the shape of a known key; bare random text is what ids are made of."""
+    return _mark(identifier) if _SHAPES.search(identifier) else identifier
+
+
+def _mark(text: str) -> str:
+    return f"redacted-{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
 
 
 def redact_value(value: Any, depth: int = _MAX_DEPTH) -> Any:
@@ -96,4 +118,5 @@ def redact_value(value: Any, depth: int = _MAX_DEPTH) -> Any:
 def _mask_random(found: re.Match[str]) -> str:
     """Mask what changes between the classes of letters as often as random base64 does."""
     runs = [len(run) for run in _CLASSES.findall(found[0])]
-    return MASK if len(runs) > _RANDOM_SHARE * sum(runs) else found[0]
+    share = _HYPHENATED_SHARE if found[0].count("-") >= _HYPHENS_OF_A_NAME else _RANDOM_SHARE
+    return MASK if len(runs) > share * sum(runs) else found[0]

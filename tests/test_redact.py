@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.redact import MASK, redact, redact_value
+from sidecar.redact import MASK, redact, redact_id, redact_name, redact_value
 
 BODY = "Zq7Rk2Vx9Lm4Tn8Wp3Yb6Hd1"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
@@ -92,6 +92,7 @@ def test_the_rest_of_the_text_stays() -> None:
     [
         "anthropic/claude-sonnet-4-5-20250929 -> openrouter/anthropic/claude-sonnet-4.5",
         "accounts/fireworks/models/llama-v3p1-405b-instruct-long-context-preview",
+        "Qwen/Qwen3-Coder-480B-A35B-Instruct-FP8 at nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16",
         "meta-llama/Llama-4-Maverick-17B-128E-Instruct-FP8-Original-Release",
         "session ses_4f2c8d1e2ffeXYZabcdefghijk message msg_b0d37e1d0001AbCdEfGhIjKlMn",
         "ses_4f2c8d1e2ffeXYZabcdefghijk/msg_b0d37e1d0001AbCdEfGhIjKlMn",
@@ -108,6 +109,20 @@ def test_the_rest_of_the_text_stays() -> None:
 )
 def test_what_people_need_stays(text: str) -> None:
     assert redact(text) == text
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
+def test_a_key_sent_as_a_name_becomes_a_mark_that_tells_it_from_others(key: str) -> None:
+    mark = redact_name(key)
+    assert key not in mark
+    assert mark == redact_name(key) == redact_name(mark)
+    assert mark != redact_name(f"{key}x")
+
+
+def test_ids_of_any_editor_stay_but_keys_of_known_shapes_do_not() -> None:
+    for identifier in ("ses_4f2c8d1e2ffeXYZabcdefghijk", "9f86d081884c7d659a2feaa0c55ad015", "1"):
+        assert redact_id(identifier) == identifier
+    assert KEYS["groq"] not in redact_id(KEYS["groq"])
 
 
 def test_values_are_followed_and_masked_by_name() -> None:

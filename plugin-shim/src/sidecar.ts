@@ -6,11 +6,12 @@
  * here, and no policy.
  */
 
+import { decisionIn, greetingIn, toastsIn } from "./answers.ts"
 import { within, type Clock } from "./clock.ts"
 import type { Answer, Transport } from "./daemon.ts"
 import { Outbox, type Item } from "./outbox.ts"
 import { Passes } from "./passes.ts"
-import type { Decision, EditorEvent, EventsReply, Hello, HelloReply, Outcome, Route, Toast } from "./protocol.ts"
+import type { Decision, EditorEvent, Hello, HelloReply, Outcome, Route, Toast } from "./protocol.ts"
 
 const ROUTE_MS = 250
 const OUTCOME_MS = 2_000
@@ -110,7 +111,9 @@ export class Sidecar {
   async outcome(body: Outcome): Promise<Decision | undefined> {
     if (body.ended !== "ok") this.#passes.drop(body.target.provider)
     // Without an answer a failed attempt costs the turn, so one late answer before is no reason not to ask.
-    const answer = await this.#ask("POST", "/v1/outcome", body, OUTCOME_MS, body.ended === "failed")
+    // Of a daemon that did not answer the last question in time, no more is waited for than any question is worth.
+    const budget = this.#failures > 0 ? ROUTE_MS : OUTCOME_MS
+    const answer = await this.#ask("POST", "/v1/outcome", body, budget, body.ended === "failed")
     if (!answer) this.#outcomes.add(body)
     const said = decision(answer)
     this.#passes.keep(body, said)
@@ -229,11 +232,13 @@ export class Sidecar {
     if (!done) return this.#failed(undefined)
     if (!done.answer) return false
     if (done.answer.status !== 200) return this.#failed(undefined, `it refuses us (HTTP ${done.answer.status})`)
+    const reply = greetingIn(done.answer.data)
+    if (!reply) return this.#failed(undefined, "something else answers at its socket")
     this.#reached()
     this.#greeted = identity
     this.#greetedAt = this.#clock.now()
-    this.#reply = (done.answer.data ?? {}) as HelloReply
-    this.#options.hears.greeted(this.#reply)
+    this.#reply = reply
+    this.#options.hears.greeted(reply)
     return true
   }
 
@@ -295,8 +300,7 @@ export class Sidecar {
   async #tell(items: Item<EditorEvent>[]): Promise<boolean> {
     const events = items.map((item) => aged(item, this.#clock))
     const answer = await this.#post("/v1/events", { directory: this.#options.directory, reports_attempts: true, events }, OUTCOME_MS)
-    const reply = answer?.data as EventsReply | null | undefined
-    for (const toast of reply?.toasts ?? []) this.#options.hears.toast(toast)
+    for (const toast of toastsIn(answer?.data)) this.#options.hears.toast(toast)
     return answer !== undefined
   }
 }
@@ -307,6 +311,5 @@ const aged = <T extends object>(item: Item<T>, clock: Clock): T & { age_s: numbe
 })
 
 function decision(answer: Answer | undefined): Decision | undefined {
-  const said = answer?.status === 200 ? (answer.data as Decision | null) : null
-  return typeof said?.action === "string" ? said : undefined
+  return answer?.status === 200 ? decisionIn(answer.data) : undefined
 }

@@ -192,6 +192,30 @@ describe("a question", () => {
     expect(await sidecar.route(ROUTE)).toMatchObject({ action: "proceed" })
   })
 
+  test("about a failed attempt waits no longer than any other once an answer was late", async () => {
+    const { clock, transport, sidecar } = setup()
+    await sidecar.route(ROUTE)
+    transport.answers.set("/v1/route", never)
+    transport.answers.set("/v1/outcome", never)
+    const asked = sidecar.route(ROUTE)
+    await clock.advance(250)
+    await asked
+    const began = clock.now()
+    let over: number | undefined
+    const reported = sidecar.outcome({ ...outcome("a"), ended: "failed" }).then(() => (over = clock.now() - began))
+    for (let i = 0; i < 10; i++) await clock.advance(100)
+    await reported
+    expect(over).toBeLessThanOrEqual(300)
+  })
+
+  test("is not introduced to something that is no daemon", async () => {
+    const { transport, sidecar, heard } = setup()
+    transport.says("/v1/hello", ["hello"])
+    expect(await sidecar.route(ROUTE)).toBeUndefined()
+    expect(transport.paths()).not.toContain("/v1/route")
+    expect(heard).toEqual([])
+  })
+
   test("is not asked while the daemon is left alone: one second, two, four, thirty at the most", async () => {
     const { clock, transport, sidecar } = setup()
     await sidecar.route(ROUTE)

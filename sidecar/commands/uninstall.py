@@ -50,9 +50,15 @@ def _purge(paths: Paths) -> None:
     """Remove state, history, log and socket, with what is set aside, rotated and locked beside them, and the cache."""
     state, log = state_file(paths), log_file(paths)
     history = history_file(state)
-    kept = ((state, ".damaged-*"), (history, "[-.]*"), (log, ".[0-9]*"), (paths.socket, ""), (paths.lock, ""))
-    for file, beside in kept:
-        for found in [file, *(file.parent.glob(file.name + beside) if beside else ())]:
+    besides: tuple[tuple[Path, tuple[str, ...]], ...] = (
+        (state, (".damaged-*", ".newer-*")),
+        (history, ("[-.]*",)),
+        (log, (".[0-9]*",)),
+        (paths.socket, ()),
+        (paths.lock, ()),
+    )
+    for file, patterns in besides:
+        for found in [file, *(found for pattern in patterns for found in file.parent.glob(file.name + pattern))]:
             if found.exists():
                 found.unlink()
                 print(f"removed {found}")

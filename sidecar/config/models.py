@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from sidecar.core.failure import Kind, Scope
+from sidecar.redact import redact_name
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
@@ -41,7 +42,7 @@ def _check_target(value: str) -> str:
     provider, slash, model = value.partition("/")
     if not (provider and slash and model):
         raise ValueError(f"{value!r} is not a target; write provider/model, for example 'anthropic/claude-sonnet-4-5'")
-    return value
+    return f"{redact_name(provider)}/{redact_name(model)}"
 
 
 def _check_reset(value: str) -> str:
@@ -67,6 +68,8 @@ def parse_reset(value: str) -> tuple[int, int, ZoneInfo]:
 
 Duration = Annotated[float, BeforeValidator(parse_duration, json_schema_input_type=float | str)]
 TargetName = Annotated[str, AfterValidator(_check_target)]
+# As in the protocol: what is shown and compared as a name is never a key, even if one was written in its place.
+Label = Annotated[str, AfterValidator(redact_name)]
 Count = Annotated[int, Field(ge=0)]
 Usd = Annotated[float, Field(ge=0)]
 
@@ -133,11 +136,11 @@ class ProviderSettings(Strict):
     enabled: bool = True
     priority: int = Field(100, description="lower is tried earlier")
     limits: Limits = Limits()
-    models: dict[str, ModelSettings] = {}
+    models: dict[Label, ModelSettings] = {}
     cooldown: Duration | None = Field(
         None, description="a fixed cooldown after a rate limit or quota failure that names no wait of its own"
     )
-    account: str | None = Field(None, description="providers with the same account share account-wide cooldowns")
+    account: Label | None = Field(None, description="providers with the same account share account-wide cooldowns")
     billing: Billing | None = None
     local: bool | None = Field(None, description="runs on the user's own machines")
     base_url: str | None = Field(
@@ -217,17 +220,17 @@ class Config(Strict):
 
     schema_: str | None = Field(None, alias="$schema")
     enabled: bool = Field(True, description="false: count and report, never switch")
-    providers: dict[str, ProviderSettings] = {}
+    providers: dict[Label, ProviderSettings] = {}
     mode: Literal["auto", "cloud", "local"] = "auto"
     strategy: Literal["priority", "round_robin", "least_used", "latency", "cost"] = "priority"
     primary: TargetName | None = Field(None, description="short form: the first of every agent's chain")
     fallback: list[TargetName] = Field([], description="short form: the rest of that chain")
-    chains: dict[str, list[TargetName]] = Field({}, description='ordered targets per agent; "*" is every agent')
-    models: dict[str, list[TargetName]] = Field({}, description="the same model elsewhere, where names do not tell")
+    chains: dict[Label, list[TargetName]] = Field({}, description='ordered targets per agent; "*" is every agent')
+    models: dict[Label, list[TargetName]] = Field({}, description="the same model elsewhere, where names do not tell")
     same_model_first: bool = Field(True, description="try the same model at other providers before the chain")
     last_resort: TargetName | None = Field(None, description="used when every other candidate is taken")
-    allow: list[str] = Field([], description="only these targets are switched to; shell patterns on provider/model")
-    deny: list[str] = Field([], description="never switched to; shell patterns on provider/model")
+    allow: list[Label] = Field([], description="only these targets are switched to; shell patterns on provider/model")
+    deny: list[Label] = Field([], description="never switched to; shell patterns on provider/model")
     max_hops: Annotated[int, Field(ge=0, le=20)] = Field(3, description="switches per turn at most")
     tolerate_wait: Duration = Field(5.0, description="a named wait this short is waited out instead of switching")
     resume_within: Duration = Field(120.0, description="hold a turn nobody can answer for this long at most")

@@ -2,16 +2,17 @@
 
 Pure translation of `EditorEvent` to what the engine understands; the only file of the core that knows the fields of
 OpenCode's events (payloads of 1.18.33). An event that is not of a known form is nothing, never an error: editors add
-events with every release.
+events with every release. Ids and names hold to the bounds of `events.py`.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
-from sidecar.core.events import EditorEvent, TargetRef
+from sidecar.core.events import ID_LIMIT, EditorEvent, TargetRef
 from sidecar.core.failure import Evidence
 from sidecar.core.records import Tokens
 from sidecar.core.target import Target
+from sidecar.redact import redact_id, redact_name
 
 _TEXT_LIMIT = 65_536
 # Of one step; anything larger is a broken report, and counts as nothing rather than poison a year of sums.
@@ -77,25 +78,25 @@ def read(event: EditorEvent) -> Meaning | None:
             return _step(_dict(properties.get("info")))
         case "session.error":
             error = _dict(properties.get("error"))
-            session = _text(properties.get("sessionID"))
+            session = _id(properties.get("sessionID"))
             if not (session and error):
                 return None
             return SessionFailed(session=session, evidence=_evidence(error), aborted=_aborted(error))
         case "session.status":
             return _retrying(properties)
         case "session.deleted":
-            session = _text(properties.get("sessionID")) or _text(_dict(properties.get("info")).get("id"))
+            session = _id(properties.get("sessionID")) or _id(_dict(properties.get("info")).get("id"))
             return SessionDeleted(session=session) if session else None
         case _:
             return None
 
 
 def _step(info: dict[str, Any]) -> StepBegan | StepEnded | None:
-    message, session = _text(info.get("id")), _text(info.get("sessionID"))
-    provider, model = _text(info.get("providerID")), _text(info.get("modelID"))
+    message, session = _id(info.get("id")), _id(info.get("sessionID"))
+    provider, model = _name(info.get("providerID")), _name(info.get("modelID"))
     if info.get("role", "assistant") != "assistant" or not (message and session and provider and model):
         return None
-    turn = _text(info.get("parentID")) or message
+    turn = _id(info.get("parentID")) or message
     completed = _dict(info.get("time")).get("completed")
     if not completed:
         return StepBegan(session=session, turn=turn, target=TargetRef(provider=provider, model=model))
@@ -110,7 +111,7 @@ def _step(info: dict[str, Any]) -> StepBegan | StepEnded | None:
         session=session,
         turn=turn,
         target=Target(provider, model),
-        agent=_text(info.get("agent")) or _text(info.get("mode")) or "build",
+        agent=_name(info.get("agent")) or _name(info.get("mode")) or "build",
         # Cache reads are left out: providers do not count them against token limits.
         tokens=used.input + used.output + used.reasoning + used.cache_write,
         used=used,
@@ -123,7 +124,7 @@ def _step(info: dict[str, Any]) -> StepBegan | StepEnded | None:
 
 def _retrying(properties: dict[str, Any]) -> SessionFailed | None:
     status = _dict(properties.get("status"))
-    session, message = _text(properties.get("sessionID")), _text(status.get("message"))
+    session, message = _id(properties.get("sessionID")), _text(status.get("message"))
     if status.get("type") != "retry" or not (session and message):
         return None
     return SessionFailed(session=session, evidence=Evidence(message=message))
@@ -154,6 +155,15 @@ def _dict(value: object) -> dict[str, Any]:
 
 def _text(value: object) -> str:
     return value[:_TEXT_LIMIT] if isinstance(value, str) else ""
+
+
+def _id(value: object) -> str:
+    """Give an id; nothing when it is longer than the protocol allows, because no attempt can carry such a one."""
+    return redact_id(value) if isinstance(value, str) and len(value) <= ID_LIMIT else ""
+
+
+def _name(value: object) -> str:
+    return redact_name(value) if isinstance(value, str) and len(value) <= ID_LIMIT else ""
 
 
 def _amount(value: object, most: float = _MOST_TOKENS) -> float:

@@ -168,6 +168,10 @@ class Engine:
         """Say what `route` would decide, with every candidate's reason; changes nothing."""
         return self._mover(event, now, peek=True).explain()
 
+    def observe(self, now: float) -> None:
+        """Read the clock while nothing happens: a step back is taken for no more than the time since the last look."""
+        self._memory.health.observe(now)
+
     def drain(self) -> tuple[Notice, ...]:
         """Give what happened since the last call, oldest first."""
         drained, self._notices = tuple(self._notices), []

@@ -2,20 +2,30 @@
 
 Only data. The models are the protocol's one definition: the daemon parses bodies straight into them and the JSON Schema
 under `examples/protocol/` is made from them. Nothing here knows OpenCode's API; ids are whatever the editor uses.
-Unknown fields are ignored, so that an older daemon understands a newer shim; every text is bounded.
+Unknown fields are ignored, so that an older daemon understands a newer shim; every text is bounded. Ids and names are
+kept, saved and shown, so a key that was sent as one is replaced right here.
 """
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from sidecar.core.target import Target
+from sidecar.redact import redact, redact_id, redact_name
 
 PROTOCOL = 1
 BODY_LIMIT = 65_536
 
-Id = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+ID_LIMIT = 256
+
+Id = Annotated[str, StringConstraints(min_length=1, max_length=ID_LIMIT), AfterValidator(redact_id)]
+Part = Annotated[str, StringConstraints(min_length=1, max_length=ID_LIMIT), AfterValidator(redact_name)]
+"""One part of a target: a provider or a model."""
 Name = Annotated[str, StringConstraints(max_length=512)]
+Label = Annotated[str, StringConstraints(max_length=512), AfterValidator(redact_name)]
+"""What something is called: an agent, a variant, a program."""
+Words = Annotated[str, StringConstraints(max_length=512), AfterValidator(redact)]
+"""What is shown to people as it is: a provider's own name, its address."""
 Text = Annotated[str, StringConstraints(max_length=BODY_LIMIT)]
 Seconds = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
 Milliseconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
@@ -37,9 +47,9 @@ class Event(BaseModel):
 class TargetRef(Event):
     """A model at a provider, by the editor's ids."""
 
-    provider: Id
-    model: Id
-    variant: Name | None = Field(None, description="the editor's variant of the model, for example a reasoning effort")
+    provider: Part
+    model: Part
+    variant: Label | None = Field(None, description="the editor's variant of the model, for example a reasoning effort")
 
     @property
     def target(self) -> Target:
@@ -50,8 +60,8 @@ class TargetRef(Event):
 class ModelInfo(Event):
     """What the editor knows of one connected model; costs are US dollars per million tokens, sizes are tokens."""
 
-    id: Id
-    name: Name = ""
+    id: Part
+    name: Words = ""
     context: Amount = 0
     output: Amount = 0
     cost_input: Dollars = 0
@@ -61,18 +71,18 @@ class ModelInfo(Event):
     reasoning: bool = False
     released: Name = Field("", description="YYYY-MM-DD")
     wire: Wire = "unknown"
-    variants: list[Name] = []
+    variants: list[Label] = []
 
 
 class ProviderInfo(Event):
     """What the editor knows of one connected provider."""
 
-    id: Id
-    name: Name = ""
-    base_url: Name = ""
+    id: Part
+    name: Words = ""
+    base_url: Words = ""
     has_key: bool = True
     uninvited: bool = Field(False, description="connected by itself, without a key and without anybody asking for it")
-    default_model: Name = ""
+    default_model: Label = ""
     models: Annotated[list[ModelInfo], Field(max_length=5_000)] = []
 
 
@@ -80,9 +90,9 @@ class Hello(Event):
     """`POST /v1/hello`: an editor window introduces itself and what it is connected to."""
 
     protocol: int = PROTOCOL
-    client: Name = "unknown"
-    client_version: Name = ""
-    shim_version: Name = ""
+    client: Label = "unknown"
+    client_version: Label = ""
+    shim_version: Label = ""
     executable: Name = Field("", description="the editor's own program, absolute; a self-test of a new version runs it")
     directory: Name = ""
     overrides: Text | None = Field(None, description="RATE_LIMIT_PROVIDERS of that window: JSON, laid over `providers`")
@@ -107,7 +117,7 @@ class _Request(Event):
     session: Id
     parent: Id | None = Field(None, description="the session that started this one as a subagent")
     directory: Name = ""
-    agent: Name = "build"
+    agent: Label = "build"
     turn: Id = Field(description="the user message being answered; stays the same through every handover")
     target: TargetRef
     wire: Wire = "unknown"
@@ -171,6 +181,6 @@ class EditorEvents(Event):
 class TargetCommand(Event):
     """`POST /v1/targets/{disable,enable,clear}` and `POST /v1/reset`: a provider, or one of its models."""
 
-    provider: Id | None = None
-    model: Id | None = None
+    provider: Part | None = None
+    model: Part | None = None
     for_s: Seconds | None = Field(None, description="disable only for this long")

@@ -11,6 +11,8 @@ from sidecar.core.events import TargetRef
 from sidecar.core.target import Target
 
 SESSIONS = 500
+PROVIDERS = 100
+"""Of one session; far more than anybody connects."""
 
 
 @dataclass(slots=True)
@@ -120,7 +122,7 @@ class Sessions:
     def saw_attempt(self, session: str, provider: str) -> None:
         """Note that a session's attempts at a provider are reported, so that messages are not counted as requests."""
         found = self._sessions.get(session)
-        if found is not None:
+        if found is not None and len(found.reporting) < PROVIDERS:
             found.reporting.add(provider)
 
     def forget(self, session: str) -> None:

@@ -5,6 +5,7 @@ user is refused before anything is read. Every error is JSON: what is wrong, and
 5xx.
 """
 
+import asyncio
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,6 +19,8 @@ from sidecar.daemon.log import Logger
 from sidecar.redact import redact
 
 BODY_LIMIT = 2**20
+# A body is one write of a program on this machine; who needs longer is holding a connection open.
+BODY_S = 10.0
 # `localhost` so that people can look with curl --unix-socket.
 HOSTS = (HOST, "localhost")
 _UCRED = struct.Struct("3i")
@@ -47,14 +50,22 @@ class RefusalError(Exception):
 
 
 def make_gate(
-    uid: int, log: Logger, *, peer: Callable[[Credentials], int | None] | None = None
+    uid: int,
+    log: Logger,
+    *,
+    peer: Callable[[Credentials], int | None] | None = None,
+    asked: Callable[[web.Request], None] = lambda _request: None,
 ) -> Callable[..., object]:
-    """Make the middleware: only processes of user `uid` pass. `peer` finds the user at the other end of a socket."""
+    """Make the middleware: only processes of user `uid` pass.
+
+    `peer` finds the user at the other end of a socket, `asked` is told of every complete request.
+    """
     whose = peer or peer_uid
 
     @web.middleware
     async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
+            asked(request)
             end = request.get_extra_info("socket")
             check(request.method, request.headers, uid, None if end is None else whose(end))
             return await handler(request)
@@ -98,6 +109,19 @@ def check(method: str, headers: Mapping[str, str], uid: int, peer: int | None) -
     kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if has_body and kind != "application/json":
         raise RefusalError(415, f"Content-Type {redact(kind)!r} is refused", "say Content-Type: application/json")
+
+
+async def body_of(request: web.Request) -> bytes:
+    """Read the body.
+
+    Raises:
+        RefusalError: 408, it did not come within `BODY_S` seconds.
+    """
+    try:
+        async with asyncio.timeout(BODY_S):
+            return await request.read()
+    except TimeoutError:
+        raise RefusalError(408, f"the body did not come within {BODY_S:g} s", "send it at once") from None
 
 
 def peer_uid(end: Credentials) -> int | None:

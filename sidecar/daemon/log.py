@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from sidecar.config.models import LogSettings
@@ -98,7 +99,15 @@ class Log:
 
 
 class _Quiet(logging.Handler):
-    """A line that cannot be written is lost; nobody is told on a stream nobody may be reading."""
+    """A line that cannot be written is lost; nobody is told on a stream nobody may be reading.
+
+    Who sends what is no HTTP is answered so by the server, which also reports it as an error of its own; it is none.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Leave out what is another's mistake."""
+        theirs = record.exc_info is not None and isinstance(record.exc_info[1], HttpProcessingError)
+        return not theirs and bool(super().filter(record))
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is the base class's
         """Lose the line."""

@@ -19,6 +19,7 @@ from sidecar import __version__
 from sidecar.config.load import VARIABLE
 from sidecar.config.models import Config
 from sidecar.daemon.configs import Configs
+from sidecar.daemon.connections import IDLE_S, Connections, raise_file_limit
 from sidecar.daemon.history import History
 from sidecar.daemon.lifecycle import BACKLOG, Place
 from sidecar.daemon.log import Log
@@ -54,6 +55,7 @@ async def serve(
     """
     stopping = stop or asyncio.Event()
     async with AsyncExitStack() as stack:
+        raise_file_limit()
         daemon = Daemon(place, paths, env, terminal, clock)
         stack.push_async_callback(daemon.close)
         await daemon.open()
@@ -114,8 +116,11 @@ class Daemon:
             judge=self._self_tests.judge,
         )
         self.service.other_problems = lambda: tuple(filter(None, (self._log.problem, self.history.problem)))
-        server = Server(self.service, self._push, os.geteuid(), self.metrics)
-        self._runner = web.AppRunner(server.app, access_log=None, handle_signals=False, shutdown_timeout=GRACE_S)
+        self._connections = Connections(lambda: self._runner.server)
+        server = Server(self.service, self._push, os.geteuid(), self.metrics, asked=self._connections.asks)
+        self._runner = web.AppRunner(
+            server.app, access_log=None, handle_signals=False, shutdown_timeout=GRACE_S, keepalive_timeout=IDLE_S
+        )
 
     async def open(self) -> None:
         """Begin to answer and to watch."""
@@ -152,6 +157,9 @@ class Daemon:
     def tick(self) -> bool:
         """Look after what nobody reports; False when the socket was deleted or belongs to another daemon now."""
         self.service.tick()
+        self._connections.tick()
+        if self.service.configs.unsettled:
+            self.reload()
         if self._place.ours():
             return True
         self.log.warning("the socket was deleted or replaced, stopping", socket=str(self._place.path))

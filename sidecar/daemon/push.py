@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sidecar.core.decisions import Answer, Notice, Toast
+from sidecar.redact import redact
 
 QUEUE = 256
 SUBSCRIBERS = 64
@@ -100,11 +101,12 @@ class Broadcaster:
 
     def notice(self, notice: Notice) -> None:
         """Push what the engine announced."""
-        self._publish("notice", notice)
+        # A directory is the one name that is kept as it came, because projects are found by it.
+        self._publish("notice", notice.model_copy(update={"directory": redact(notice.directory)}))
 
     def toast(self, toast: Toast, directory: str = "") -> None:
         """Push a short message for the people at the editors."""
-        self._publish("toast", PushedToast(directory=directory, toast=toast))
+        self._publish("toast", PushedToast(directory=redact(directory), toast=toast))
 
     def close(self) -> None:
         """End every stream, now and from now on."""

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from sidecar.core.decisions import Answer
 from sidecar.core.engine import Verb
 from sidecar.core.events import EditorEvents, Event, Hello, Outcome, Route, TargetCommand
-from sidecar.daemon.gate import BODY_LIMIT, RefusalError, make_gate, refuse_unknown
+from sidecar.daemon.gate import BODY_LIMIT, RefusalError, body_of, make_gate, refuse_unknown
 from sidecar.daemon.metrics import CONTENT_TYPE
 from sidecar.daemon.push import Broadcaster, Subscriber, TooManyError
 from sidecar.daemon.schemas import protocol_schemas
@@ -63,9 +63,17 @@ ROUTES: dict[str, tuple[str, ...]] = {**{post.path: ("POST",) for post in POSTS}
 class Server:
     """The aiohttp application of one service."""
 
-    def __init__(self, service: Service, push: Broadcaster, uid: int, metrics: Callable[[], str] = str) -> None:
+    def __init__(
+        self,
+        service: Service,
+        push: Broadcaster,
+        uid: int,
+        metrics: Callable[[], str] = str,
+        *,
+        asked: Callable[[web.Request], None] = lambda _request: None,
+    ) -> None:
         self._service, self._push, self._write_metrics = service, push, metrics
-        gate: Any = make_gate(uid, service.log)
+        gate: Any = make_gate(uid, service.log, asked=asked)
         self.app = web.Application(middlewares=[gate], client_max_size=BODY_LIMIT)
         for post in POSTS:
             self.app.router.add_route("POST", post.path, self._taking(post))
@@ -76,7 +84,7 @@ class Server:
 
     def _taking(self, post: Post[Any]) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handle(request: web.Request) -> web.Response:
-            event = parse(post.body, await request.read())
+            event = parse(post.body, await body_of(request))
             try:
                 return _json(await post.method(self._service, event))
             except ValueError as error:

@@ -115,7 +115,7 @@ class Service:
         verdict = self._judge(event)
         return reply.model_copy(
             update={
-                "warnings": (*problems, *warnings),
+                "warnings": tuple(map(redact, (*problems, *warnings))),
                 "handover": verdict.handover,
                 "handover_why": verdict.why,
             }
@@ -182,7 +182,8 @@ class Service:
     def health(self) -> Health:
         """Say whether everything works."""
         saving = () if self.store.problem is None else (self.store.problem,)
-        problems = (*saving, *self.configs.problems, *self.other_problems())
+        # They quote what the user wrote, which may be a key in a wrong place.
+        problems = tuple(map(redact, (*saving, *self.configs.problems, *self.other_problems())))
         return Health(
             version=sidecar.__version__,
             protocol=PROTOCOL,
@@ -196,12 +197,13 @@ class Service:
 
     def reload(self, *, force: bool = False) -> None:
         """Read again the configuration files that changed (all, if `force`) and put them in force."""
-        for change in self.configs.reload(force=force):
+        for change in self.configs.reload(force=force, patient=True):
             self._apply(change)
         self._announce()
 
     def tick(self) -> None:
         """Look after what nobody reports; called every few seconds."""
+        self.engine.observe(self.clock())
         self.store.notice_deletion()
 
     def _warnings(self) -> tuple[str, ...]:
@@ -240,7 +242,7 @@ class Service:
             for problem in change.problems:
                 self.log.error("configuration cannot be used", why=problem, instead=kept)
             if change.problems:
-                message = f"{change.problems[0]} - {kept}"
+                message = f"{redact(change.problems[0])} - {kept}"
                 self._toast(Toast(title="Configuration", message=message, variant="error"), change.directory)
         if change.mended:
             mended = Toast(title="Configuration", message="in order again", variant="success")

@@ -2,8 +2,9 @@
 
 A write is: new file beside it, write, fsync, rename over it, fsync of the directory. There is one write at a time, and
 it serves everybody who asked before it began. When the disk refuses, decisions go on and the write is tried again,
-later each time. A file that cannot be read is set aside, never overwritten. What the document means is the engine's
-business. Writes are unbuffered, so there is nothing of our own to flush.
+later each time. A file that cannot be read is set aside under a name that says why (damaged, or of a newer version),
+never overwritten. What the document means is the engine's business. Writes are unbuffered, so there is nothing of our
+own to flush.
 """
 
 import asyncio
@@ -21,11 +22,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from sidecar.core.memory import NewerStateError
+
 LAZY_S = 1.0
 RETRY_S = (1.0, 60.0)
 # A disk that takes longer than this must not cost anybody a turn: the editor waits 0.25 s for an answer.
 PATIENCE_S = 0.2
-DAMAGED_KEPT = 5
+# Of each sort: damaged ones, and those of a newer version.
+ASIDE_KEPT = 5
 SIZE_LIMIT = 64 * 2**20
 # Network file systems that cannot do it say so; the rename is all they offer.
 _NO_DIRECTORY_FSYNC = (errno.EINVAL, errno.ENOTSUP)
@@ -86,7 +90,8 @@ class Store:
         self._waiters: list[asyncio.Future[bool]] = []
         self._dirty = False
         self._there = False
-        self._set_aside_first = False
+        self._set_aside_first = ""
+        """Why the file in our place has to be set aside before the first write: `damaged`, `newer`, or not at all."""
         self._writing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._failures = 0
@@ -107,7 +112,7 @@ class Store:
         except FileNotFoundError:
             return
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a file, a daemon that cannot start is worse
-            self._set_aside_first = True
+            self._set_aside_first = "newer" if isinstance(error, NewerStateError) else "damaged"
             name = None
             with suppress(OSError):
                 name = self._set_aside()
@@ -253,7 +258,7 @@ class Store:
 
     def _set_aside(self) -> str | None:
         """Rename the unusable file, keeping the newest few; gives the new name, None when it is gone already."""
-        directory, prefix = self.path.parent, f"{self.path.name}.damaged-"
+        directory, prefix = self.path.parent, f"{self.path.name}.{self._set_aside_first}-"
         name = base = f"{prefix}{self._utcnow().strftime('%Y%m%dT%H%M%SZ')}"
         count = 0
         while os.path.lexists(directory / name):
@@ -261,8 +266,8 @@ class Store:
             name = f"{base}.{count}"
         with suppress(FileNotFoundError):
             self.path.rename(directory / name)
-        self._set_aside_first = False
-        for old in sorted(directory.glob(f"{prefix}*"), key=lambda kept: kept.lstat().st_ctime_ns)[:-DAMAGED_KEPT]:
+        self._set_aside_first = ""
+        for old in sorted(directory.glob(f"{prefix}*"), key=lambda kept: kept.lstat().st_ctime_ns)[:-ASIDE_KEPT]:
             with suppress(OSError):
                 old.unlink()
         return name if os.path.lexists(directory / name) else None

@@ -92,6 +92,9 @@ def _state(state: Path) -> Findings:
         yield Finding("problem", f"the state file {state} cannot be written", f"chmod u+w {nearest}")
     elif damaged := sorted(state.parent.glob(f"{state.name}.damaged-*")):
         yield Finding("note", f"a damaged state file was set aside: {damaged[-1]}", "look at it, or delete it")
+    elif newer := sorted(state.parent.glob(f"{state.name}.newer-*")):
+        note = f"the state of a newer version was set aside: {newer[-1]}"
+        yield Finding("note", note, "update, stop the daemon and move it back, or delete it")
     else:
         yield Finding("ok", f"state is kept in {state}")
 

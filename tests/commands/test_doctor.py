@@ -93,6 +93,11 @@ def test_a_state_file_set_aside_is_a_note(healthy: Home) -> None:
     assert "· a damaged state file was set aside: " in healthy.inside("doctor").stdout
 
 
+def test_the_state_of_a_newer_version_is_a_note(healthy: Home) -> None:
+    (healthy.paths.state.parent / "state.json.newer-20260101T000000Z").touch()
+    assert "· the state of a newer version was set aside: " in healthy.inside("doctor").stdout
+
+
 def test_what_the_daemon_complains_about(healthy: Home) -> None:
     healthy.inside("stop")
     healthy.configure("{")

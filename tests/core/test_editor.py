@@ -52,6 +52,20 @@ def test_messages_that_are_no_steps_mean_nothing(changes: dict[str, Any]) -> Non
     assert step(**changes) is None
 
 
+@pytest.mark.parametrize("field", ["id", "sessionID", "providerID", "modelID"])
+@pytest.mark.parametrize("completed", [None, 2])
+def test_names_longer_than_the_protocol_allows_mean_nothing(field: str, completed: int | None) -> None:
+    assert step(time={"created": 1, "completed": completed}, **{field: "x" * 257}) is None
+    assert step(time={"created": 1, "completed": completed}, **{field: "x" * 256}) is not None
+
+
+def test_a_key_in_the_place_of_a_name_is_not_kept() -> None:
+    key = "sk-ant-api03-abcdefgh12345678"
+    meaning = step(**dict.fromkeys(("id", "sessionID", "providerID", "modelID", "agent"), key))
+    assert key not in repr(meaning)
+    assert meaning.target.provider.startswith("redacted-")
+
+
 def test_a_failed_step_carries_the_evidence() -> None:
     data = {"message": "slow down", "statusCode": 429, "responseHeaders": {"Retry-After": "7"}, "responseBody": "{}"}
     meaning = step(error={"name": "APIError", "data": data})

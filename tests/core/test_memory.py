@@ -3,7 +3,7 @@ import pytest
 from sidecar.config.models import Config
 from sidecar.core.events import TargetRef
 from sidecar.core.memory import Memory, Once
-from sidecar.core.sessions import SESSIONS, Sessions
+from sidecar.core.sessions import PROVIDERS, SESSIONS, Sessions
 from sidecar.core.snapshot import Snapshot
 from sidecar.core.target import Target
 
@@ -35,6 +35,14 @@ def test_a_session_nobody_knows_reports_attempts_in_vain() -> None:
     sessions = Sessions()
     sessions.saw_attempt("nobody", "alpha")
     assert sessions.find("nobody") is None
+
+
+def test_what_a_session_remembers_of_providers_is_bounded() -> None:
+    sessions = Sessions()
+    session = sessions.at("s", "t", ref("alpha/m1"))
+    for i in range(PROVIDERS + 50):
+        sessions.saw_attempt("s", f"p{i}")
+    assert len(session.reporting) == PROVIDERS
 
 
 def test_sessions_that_are_damaged_are_named() -> None:

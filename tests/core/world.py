@@ -131,7 +131,10 @@ class World:
 
     def restart(self) -> None:
         """Save, start a new engine, load: what a restart of the daemon does."""
-        saved = self.engine.dump(self.now)
+        self.restart_from(self.engine.dump(self.now))
+
+    def restart_from(self, saved: dict[str, Any]) -> None:
+        """Start a new engine on what was saved."""
         self.engine = Engine(self.engine.config(""), version="test")
         self.engine.load(saved, self.now)
 

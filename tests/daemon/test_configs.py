@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sidecar.config.load import Loaded, load
+from sidecar.config.models import Config
 from sidecar.daemon import configs as configs_module
 from sidecar.daemon.configs import Change, Configs
 
@@ -149,6 +150,62 @@ def test_only_what_changed_is_loaded_again(world: World) -> None:
     world.directory("one")
     (gone,) = configs.reload()
     assert (gone.directory, gone.config) == (one, configs.user)
+
+
+@pytest.mark.parametrize("how", ["emptied", "gone"])
+def test_a_file_on_its_way_to_new_content_is_waited_for(world: World, how: str) -> None:
+    now = [0.0]
+    world.user.write_text(GOOD)
+    configs = Configs(world.user, clock=lambda: now[0])
+
+    def lose() -> None:
+        world.user.unlink() if how == "gone" else world.user.write_text("")
+
+    lose()
+    assert configs.reload(patient=True) == []
+    assert (configs.unsettled, configs.user.providers["alpha"].priority) == (True, 1)
+    now[0] = 0.9
+    assert configs.reload(patient=True) == []
+    world.user.write_text(BETTER)
+    assert [priority(change) for change in configs.reload(patient=True)] == [2]
+    assert not configs.unsettled
+    lose()
+    assert configs.reload(patient=True) == []
+    now[0] = 2.0
+    (change,) = configs.reload(patient=True)
+    assert change.config == configs.user == Config()
+    assert not configs.unsettled
+    assert configs.reload(patient=True) == []
+
+
+def test_a_file_that_is_back_as_it_was_changes_nothing(world: World) -> None:
+    world.user.write_text(GOOD)
+    configs = Configs(world.user)
+    kept = world.user.with_suffix(".away")
+    world.user.rename(kept)
+    assert configs.reload(patient=True) == []
+    kept.rename(world.user)
+    assert configs.reload(patient=True) == []
+    assert not configs.unsettled
+
+
+def test_a_file_emptied_while_it_is_read_is_read_again(world: World) -> None:
+    world.user.write_text(GOOD)
+    emptied: list[bool] = []
+
+    def loader(user: Path | None, project: Path | None, environment: str | None, extra: str | None) -> Loaded:
+        if emptied == [True]:
+            emptied.append(False)
+            world.user.write_text("")
+        return load(user, project, environment, extra)
+
+    configs = Configs(world.user, loader=loader)
+    world.user.write_text(BETTER)
+    emptied.append(True)
+    assert configs.reload(patient=True) == []
+    assert configs.user.providers["alpha"].priority == 1
+    world.user.write_text(BETTER)
+    assert [priority(change) for change in configs.reload(patient=True)] == [2]
 
 
 def test_the_users_file_is_under_every_project(world: World) -> None:

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from sidecar.daemon.store import DAMAGED_KEPT, SIZE_LIMIT, Disk, Store
+from sidecar.core.memory import NewerStateError
+from sidecar.daemon.store import ASIDE_KEPT, SIZE_LIMIT, Disk, Store
 from tests.daemon.conftest import Recorder, until
 
 FIXED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -356,10 +357,6 @@ def test_no_file_is_a_fresh_start_without_a_word(world: World) -> None:
     assert world.log.lines == []
 
 
-def refuse(_data: object) -> None:
-    raise ValueError("version: 99 is newer")
-
-
 def unexpected(_data: object) -> None:
     pytest.fail("there was nothing to read")
 
@@ -390,11 +387,29 @@ async def test_damaged_files_are_set_aside_with_one_warning(world: World, conten
     assert world.losses == 0
 
 
-def test_what_the_engine_cannot_take_is_set_aside(world: World) -> None:
+@pytest.mark.parametrize(("error", "kept"), [(ValueError, "damaged"), (NewerStateError, "newer")])
+def test_what_the_engine_cannot_take_is_set_aside_under_a_name_that_says_why(
+    world: World, error: type[Exception], kept: str
+) -> None:
+    def refuse(_data: object) -> None:
+        raise error("version: 99 is not ours")
+
     world.path.write_text('{"version": 99}')
     world.store.read(refuse)
-    assert world.litter() == ["state.json.damaged-20260102T030405Z"]
-    assert world.log.lines[0][2]["why"] == "version: 99 is newer"
+    assert world.litter() == [f"state.json.{kept}-20260102T030405Z"]
+    assert world.log.lines[0][2]["why"] == "version: 99 is not ours"
+
+
+async def test_a_newer_file_survives_any_number_of_damaged_ones(world: World) -> None:
+    def newer(_data: object) -> None:
+        raise NewerStateError("newer")
+
+    world.path.write_text('{"version": 99}')
+    world.store.read(newer)
+    for number in range(ASIDE_KEPT + 2):
+        world.path.write_text(f"damaged {number}")
+        world.store.read(unexpected)
+    assert [name for name in world.litter() if ".newer-" in name] == ["state.json.newer-20260102T030405Z"]
 
 
 def test_directories_and_pipes_in_its_place_are_set_aside_and_not_waited_for(home: Path) -> None:
@@ -414,11 +429,11 @@ def test_a_huge_file_is_not_read(world: World) -> None:
 
 
 def test_only_the_newest_damaged_files_are_kept_and_none_is_overwritten(world: World) -> None:
-    for number in range(DAMAGED_KEPT + 3):
+    for number in range(ASIDE_KEPT + 3):
         world.path.write_text(f"damaged {number}")
         world.store.read(unexpected)
     kept = [(world.path.parent / name).read_text() for name in world.litter()]
-    assert sorted(kept) == [f"damaged {number}" for number in range(3, DAMAGED_KEPT + 3)]
+    assert sorted(kept) == [f"damaged {number}" for number in range(3, ASIDE_KEPT + 3)]
 
 
 async def test_a_damaged_file_that_cannot_be_set_aside_is_never_overwritten(

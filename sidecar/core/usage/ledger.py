@@ -3,8 +3,9 @@
 Only counting and comparing: nothing in here decides what to use next, and nothing forbids an attempt (one over the
 limit is recorded like any other). How amounts become windows is `windows.py`; what its answers are worth is said there.
 
-Memory and state are bounded however much is counted: per model by the buckets of at most `MOST_AGENTS` agents (and one
-for all others), a year of daily totals and `MOST_LEARNED` learned limits.
+Memory and state are bounded however much is counted: by `MOST_TARGETS` targets and `MOST_TALLIES` agents at them (what
+comes in further names is counted together, under `OTHER`, and so still counts for its provider); per model by the
+buckets of at most `MOST_AGENTS` agents, a year of daily totals and `MOST_LEARNED` learned limits.
 
 Time. `at` is epoch seconds, finite, between 1970 and 9000. Whoever asks (`full`, `readings`, `headroom`, `counts`,
 `daily`) passes the present; what is recorded may be stamped earlier, in any order. When the present is an earlier
@@ -21,13 +22,19 @@ from typing import Any, Final, Self
 from sidecar.config.models import Limits
 from sidecar.core.limits import LearnedLimit, Reading
 from sidecar.core.target import Target
-from sidecar.core.usage.usage_state import MOST_LEARNED, Learned, ModelUsage, ProviderUsage, Saved
-from sidecar.core.usage.windows import NANO, TIERS, Rule, Tally, dollars, rules_of
+from sidecar.core.usage.usage_state import MOST_LEARNED, OTHER, Learned, ModelUsage, ProviderUsage, Saved
+from sidecar.core.usage.windows import DAY, NANO, TIERS, Rule, Tally, dollars, rules_of
 
 MOST_TOKENS: Final = 10**12
 """The most one report may name; far above anything real, it keeps a broken one from poisoning a year of sums."""
 
 MOST_USD: Final = 10**6
+
+MOST_TARGETS: Final = 2_000
+"""Targets counted by name: twice fifty providers of twenty models each."""
+
+MOST_TALLIES: Final = 4_000
+"""Agents counted by name, over all targets."""
 _MOST_COMPILED = 4096
 _EPOCH = date(1970, 1, 1).toordinal()
 
@@ -79,17 +86,19 @@ class Usage:
         # By identity, because hashing limits by their fields costs more than a whole decision may. The limits are held
         # beside their rules, so an id cannot pass to another object while it is a key.
         self._rules: dict[int, tuple[Limits, tuple[Rule, ...]]] = {}
+        self._targets = self._tallies = 0  # how many targets, and agents at them, are counted by name
+        self._tidied = -1  # the quarter hour in which room was last made
 
     def attempt(self, target: Target, agent: str, at: float) -> None:
         """Count one HTTP request, whatever the limits say."""
         second = self._stamp(at)
-        provider, model = self._subjects(target)
+        provider, model = self._subjects(target, second)
         provider.tally.add(second, 1, 0, 0)
         provider.tally.request(at)
         model.tally.add(second, 1, 0, 0)
         model.tally.request(at)
         model.days.add(second, 1, 0, 0)
-        model.agent(agent, second).add(second, 1, 0, 0)
+        self._agent(model, agent, second).add(second, 1, 0, 0)
 
     def spend(self, target: Target, agent: str, *, tokens: int, cost: float, at: float) -> None:
         """Count tokens and cost (US dollars), learned at `at`, of requests that were counted before.
@@ -101,22 +110,24 @@ class Usage:
             raise ValueError(f"{tokens!r} tokens for {cost!r} US dollars cannot be counted")
         nano = round(cost * NANO)
         second = self._stamp(at)
-        provider, model = self._subjects(target)
+        provider, model = self._subjects(target, second)
         provider.tally.add(second, 0, tokens, nano)
         provider.tally.plan[1] += tokens
         model.tally.add(second, 0, tokens, nano)
         model.tally.plan[1] += tokens
         model.days.add(second, 0, tokens, nano)
-        model.agent(agent, second).add(second, 0, tokens, nano)
+        self._agent(model, agent, second).add(second, 0, tokens, nano)
 
     def learn(self, target: Target, limits: Sequence[LearnedLimit], at: float) -> None:
         """Remember what the headers of a response at `at` said, in place of what was said before of the same windows.
 
         A limit is forgotten at its reset; without one after its window, and without that after an hour. One that does
-        not say what remains is not kept: it tells nothing about the room left.
+        not say what remains is not kept: it tells nothing about the room left; nor is one of a target beyond those
+        counted by name.
         """
-        self._stamp(at)
-        model = self._subjects(target)[1]
+        provider, model = self._subjects(target, self._stamp(at))
+        if provider.models.get(target.model) is not model:
+            return
         newer = {known.window for known in model.learned if known.at > at}
         told = [limit for limit in limits if (limit.unit, limit.per_s) not in newer]
         replaced = {(limit.unit, limit.per_s) for limit in told}
@@ -174,7 +185,7 @@ class Usage:
         """
         self._notice(at)
         rules = self._rules_of(limits)
-        tally = next(iter(self._tallies(provider, model, None)), None) or Tally()
+        tally = next(iter(self._tallies_of(provider, model, None)), None) or Tally()
         learned = [limit for known in self._models(provider, model) for limit in known.learned if model is not None]
         return (
             *(rule.reading(tally, model, at, switch_at) for rule in rules),
@@ -184,7 +195,7 @@ class Usage:
     def counts(self, provider: str, at: float, *, model: str | None = None, agent: str | None = None) -> Counts:
         """Give what a provider, or one of its models, or an agent at either, used; nothing for unknown names."""
         self._notice(at)
-        tallies = self._tallies(provider, model, agent)
+        tallies = self._tallies_of(provider, model, agent)
         return Counts(*(_sum(tally.series[tier].sliding(int(at)) for tally in tallies) for tier in range(len(TIERS))))
 
     def daily(self, provider: str, at: float, *, model: str | None = None) -> dict[str, Amount]:
@@ -217,6 +228,7 @@ class Usage:
                 if model is None:
                     known.tally = Tally()
                 known.recount()
+        self._take_stock()
 
     def to_json(self) -> dict[str, Any]:
         """Give what has to be remembered, in the shape of `usage_state.Saved`, without what has left every window."""
@@ -232,6 +244,7 @@ class Usage:
         usage = cls()
         saved = Saved.model_validate(data)
         usage._providers = {name: ProviderUsage.from_saved(known) for name, known in saved.providers.items()}
+        usage._take_stock()
         usage._clamp(at)
         return usage
 
@@ -252,22 +265,54 @@ class Usage:
         for provider in self._providers.values():
             provider.clamp(at)
 
-    def _subjects(self, target: Target) -> tuple[ProviderUsage, ModelUsage]:
+    def _subjects(self, target: Target, second: int) -> tuple[ProviderUsage, ModelUsage]:
         """Find or make what is counted for a target."""
         provider = self._providers.get(target.provider)
-        if provider is None:
-            provider = self._providers[target.provider] = ProviderUsage()
-        model = provider.models.get(target.model)
-        if model is None:
-            model = provider.models[target.model] = ModelUsage()
+        model = None if provider is None else provider.models.get(target.model)
+        if provider is None or model is None:
+            name, model_name = self._room_for(target, second)
+            provider = self._providers.setdefault(name, ProviderUsage())
+            self._targets += model_name not in provider.models
+            model = provider.models.setdefault(model_name, ModelUsage())
         return provider, model
+
+    def _room_for(self, target: Target, second: int) -> Target:
+        """Give the name under which a new target is counted: its own while there is room."""
+        if self._targets >= MOST_TARGETS:
+            self._tidy(second)
+        if self._targets < MOST_TARGETS:
+            return target
+        return Target(target.provider if target.provider in self._providers else OTHER, OTHER)
+
+    def _tidy(self, second: int) -> None:
+        """Drop targets of which nothing matters any more; every quarter hour at most, as that is when windows move."""
+        if self._tidied == second // TIERS[DAY][1]:
+            return
+        self._tidied = second // TIERS[DAY][1]
+        for provider in self._providers.values():
+            provider.models = {name: model for name, model in provider.models.items() if model.busy(second)}
+        kept = {name: known for name, known in self._providers.items() if known.models or known.tally.busy(second)}
+        self._providers = kept
+        self._take_stock()
+
+    def _agent(self, model: ModelUsage, name: str, second: int) -> Tally:
+        known = model.agents.get(name)
+        if known is None:
+            before = len(model.agents)
+            known = model.agent(name if self._tallies < MOST_TALLIES else OTHER, second)
+            self._tallies += len(model.agents) - before
+        return known
+
+    def _take_stock(self) -> None:
+        models = [model for provider in self._providers.values() for model in provider.models.values()]
+        self._targets, self._tallies = len(models), sum(len(model.agents) for model in models)
 
     def _models(self, provider: str, model: str | None) -> list[ModelUsage]:
         """Give a model, or with None every model, of a provider, as far as known."""
         known = self._providers.get(provider)
         return [] if known is None else [used for name, used in known.models.items() if model in (None, name)]
 
-    def _tallies(self, provider: str, model: str | None, agent: str | None) -> list[Tally]:
+    def _tallies_of(self, provider: str, model: str | None, agent: str | None) -> list[Tally]:
         """Give the tallies that together are what was used."""
         models = self._models(provider, model)
         if agent is not None:

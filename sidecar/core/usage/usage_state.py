@@ -18,7 +18,7 @@ from sidecar.core.usage.windows import NANO, TIERS, Series, Tally, dollars
 MOST_AGENTS: Final = 32
 MOST_LEARNED: Final = 16
 OTHER: Final = "other"
-"""The name under which further agents are counted once a model has `MOST_AGENTS`."""
+"""The name under which further agents are counted once a model has `MOST_AGENTS`, and further targets likewise."""
 
 DAY_S: Final = 86400
 YEAR_DAYS: Final = 366
@@ -159,6 +159,10 @@ class ModelUsage:
                 self.agents = {known: tally for known, tally in self.agents.items() if tally.busy(second)}
             found = self.agents.setdefault(name if len(self.agents) < MOST_AGENTS else OTHER, Tally())
         return found
+
+    def busy(self, second: int) -> bool:
+        """Say whether anything counted, or told by the provider, may still matter at `second`."""
+        return self.tally.busy(second) or any(limit.until > second for limit in self.learned)
 
     def clamp(self, at: float) -> None:
         """Take what is stamped later than `at` as having happened then."""

@@ -199,8 +199,9 @@ class Tally:
         self.plan_length = length
 
     def busy(self, second: int) -> bool:
-        """Say whether anything counted may still matter at `second`."""
-        return any(True for _ in self.series[DAY].rows(second))
+        """Say whether anything counted may still matter at `second`, in a bucket or in a plan window that runs."""
+        running = self.plan_length < inf and second < self.opened + self.plan_length
+        return running or any(True for _ in self.series[DAY].rows(second))
 
     def clamp(self, at: float) -> None:
         """Count what lies after `at` as if it had happened then: the clock went back."""

@@ -1,0 +1,1 @@
+"""What must hold when things around the daemon go wrong; the long versions are `python -m benchmarks.reliability`."""
