@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from sidecar.config.catalogue import tier_models
 from sidecar.config.models import Tier
-from sidecar.core.checks import No, Situation, check
+from sidecar.core.checks import No, Situation, check, check_picked
 from sidecar.core.decisions import Rejected
 from sidecar.core.events import ModelInfo
 from sidecar.core.fleet import priority
@@ -25,6 +25,7 @@ PER_PROVIDER = 3
 class Origin(StrEnum):
     """Why a target is a candidate; the order of definition is the order in which they are tried."""
 
+    PICKED = "picked"
     CHOSEN = "chosen"
     SAME_MODEL = "same_model"
     CHAIN = "chain"
@@ -51,6 +52,7 @@ class Choice:
 def candidates(s: Situation) -> list[Candidate]:
     """List what could be used, in order: the wanted target, the same model elsewhere, the chain, tiers, last resort.
 
+    What the user picked for all sessions comes before everything.
     Tiers are only for those who wrote no chain for the agent: an explicit chain is an explicit no to everything outside
     it. A strategy other than priority orders the wanted target and its like; the
     chain counts as its like when the wanted target stands in it.
@@ -68,7 +70,15 @@ def candidates(s: Situation) -> list[Candidate]:
         found += [Candidate(target, Origin.TIER) for target in _of_tier(s)]
     if s.config.last_resort:
         found.append(Candidate(Target.parse(s.config.last_resort), Origin.LAST_RESORT))
-    return _unique(found)
+    mine = picked(s)
+    return _unique([Candidate(mine, Origin.PICKED), *found] if mine is not None else found)
+
+
+def picked(s: Situation) -> Target | None:
+    """Give the target the user picked for all sessions, as far as it means one here."""
+    if s.pin is None:
+        return None
+    return s.pin.target(s.wanted, [*s.connected.same_model(s.wanted, s.config), *_of_tier(s)])
 
 
 def _unique(found: Iterable[Candidate]) -> list[Candidate]:
@@ -109,7 +119,8 @@ def _of_tier(s: Situation) -> list[Target]:
     wanted = tier_of(s.wanted, s)
     ranked: list[tuple[int, bool, int, int, int, Target]] = []
     for position, provider in enumerate(s.connected.providers.values()):
-        if provider.uninvited and provider.id not in s.config.providers:
+        asked = provider.id in s.config.providers or (s.pin is not None and s.pin.provider == provider.id)
+        if provider.uninvited and not asked:
             continue
         listed = tier_models(provider.id)
         models = sorted(
@@ -159,12 +170,18 @@ def choose(options: Iterable[Candidate], s: Situation) -> Choice:
     taken: Candidate | None = None
     rejected: list[Rejected] = []
     for candidate in options:
-        no = _NOT_NEEDED if taken else check(candidate.target, s, stand_in=candidate.target != s.wanted)
+        no = _NOT_NEEDED if taken else _check(candidate, s)
         if no is None:
             taken = candidate
             continue
         rejected.append(reject(candidate.target, candidate.origin, no))
     return Choice(taken, tuple(rejected))
+
+
+def _check(candidate: Candidate, s: Situation) -> No | None:
+    if candidate.origin is Origin.PICKED:
+        return check_picked(candidate.target, s)
+    return check(candidate.target, s, stand_in=candidate.target != s.wanted)
 
 
 _NOT_NEEDED = No("not_needed", "an earlier candidate is free")

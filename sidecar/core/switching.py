@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from sidecar.config.models import Config
-from sidecar.core.checks import No, Situation, check, check_here, metered
+from sidecar.core.checks import No, Situation, check, check_here, check_picked, metered
 from sidecar.core.decisions import Decision, Notice, Reason, Rejected, Toast
 from sidecar.core.events import Outcome, Route, TargetRef
 from sidecar.core.failure import Failure, Kind
 from sidecar.core.memory import Memory
-from sidecar.core.routing import Candidate, Choice, blended, candidates, choose, reject, soonest
+from sidecar.core.routing import Candidate, Choice, Origin, blended, candidates, choose, picked, reject, soonest
 from sidecar.core.sessions import Session, Turn
 from sidecar.core.target import Target
 from sidecar.core.words import KIND_WORDS, price, span
@@ -28,6 +28,7 @@ _SLOW_SWITCH = frozenset({Kind.RATE_LIMIT, Kind.SERVER, Kind.MODEL_NOT_FOUND})
 _PERHAPS_OURS = frozenset({Kind.UNKNOWN, Kind.SERVER})
 _RETRY_PAUSE_S = 2.0
 _ROUNDING_S = 0.01
+PICKED = Reason(code="picked", text="picked by hand")
 
 
 class Mover:
@@ -88,6 +89,7 @@ class Mover:
             turns=self._memory.turns,
             spent=self._memory.guard_spent(self._now),
             permitted=self._memory.permitted_today(self._now),
+            pin=None if self._session.own else self._memory.pinned(self._now),
         )
 
     # -- the moments ---------------------------------------------------------------------------------------------
@@ -101,6 +103,9 @@ class Mover:
         preferred = self._preferred(options)
         self._memory.turns += 1
         self._session.settled = True
+        mine = self._picked(s)
+        if mine is not None:
+            return self._open_with(mine, s)
         no = check(preferred, s, stand_in=preferred != self._wanted)
         if no is None or self._passing(preferred, no):
             return self._open_with(preferred, s)
@@ -120,6 +125,8 @@ class Mover:
             return _proceed("retry", "the wait is over")
         s = self._situation()
         no = check_here(self._target, s)
+        if no is None and self._event.mobility == "handover" and self._picked(s) not in (None, self._target):
+            return self._go(PICKED, None, s)
         if no is None:
             self._memory.health.claim_probe(self._target, self._config, self._now)
             return _proceed("free", "free to use")
@@ -206,7 +213,14 @@ class Mover:
         """Give what a turn should open with: the user's choice; under a balancing strategy, where the session is."""
         if self._config.strategy == "priority":
             return self._wanted
-        return self._session.current.target if self._session.settled else options[0].target
+        if self._session.settled:
+            return self._session.current.target
+        return next(c.target for c in options if c.origin is not Origin.PICKED or c.target == self._wanted)
+
+    def _picked(self, s: Situation) -> Target | None:
+        """Give what the user picked for all sessions, when it is free."""
+        mine = picked(s)
+        return mine if mine is not None and check_picked(mine, s) is None else None
 
     def _passing(self, target: Target, no: No) -> bool:
         """Whether a reason is over so soon that the wait is tolerated.
@@ -225,15 +239,20 @@ class Mover:
         moved = self._session.move(ref, message=True)
         if target == self._target:
             return _proceed("free", "free to use")
-        back = target == self._wanted
-        reason = Reason(
-            code="back" if back else s.config.strategy,
-            text="the user's own choice is free again" if back else f"strategy {s.config.strategy}",
-        )
+        if target == picked(s):
+            reason = PICKED
+            toast = self._by_hand(self._target, target)
+        elif target == self._wanted:
+            reason = Reason(code="back", text="the user's own choice is free again")
+            toast = Toast(title=f"Back on {target}", message="It is free again.", variant="success")
+        else:
+            reason = Reason(code=s.config.strategy, text=f"strategy {s.config.strategy}")
+            toast = Toast(title=f"Back on {target}", message="It is free again.", variant="success")
         if moved:
             self._note("switch", reason, str(self._target), str(target))
-        toast = Toast(title=f"Back on {target}", message="It is free again.", variant="success") if moved else None
-        return Decision(action="switch", target=ref, reason=reason, arrival=toast if self._config.toasts else None)
+        return Decision(
+            action="switch", target=ref, reason=reason, arrival=toast if moved and self._config.toasts else None
+        )
 
     def _go(self, reason: Reason, until: float | None, s: Situation) -> Decision:
         """Leave the target: to the next one, or nowhere when the rules end here."""
@@ -358,11 +377,16 @@ class Mover:
 
     def _arrival(self, source: Target, to: Target, reason: Reason, until: float | None) -> Toast:
         """Say the switch to a person: from, to, why, until when, and the price when that is new."""
+        if reason == PICKED:
+            return self._by_hand(source, to)
         why = KIND_WORDS[Kind(reason.code)] if reason.code in set(Kind) else reason.text
         when = "tried" if reason.code in (Kind.AUTH, Kind.BILLING) else "free"
         rest = f", {when} again in {span(until - self._now)}" if until is not None and until > self._now else ""
         cost = self._price(source, to)
         return Toast(title=f"Switched to {to}", message=f"{source}: {why}{rest}.{cost}", variant="warning")
+
+    def _by_hand(self, source: Target, to: Target) -> Toast:
+        return Toast(title=f"Now on {to}", message=f"Picked by hand.{self._price(source, to)}")
 
     def _price(self, source: Target, to: Target) -> str:
         """Say what the new target costs where that is more than what the old one does."""

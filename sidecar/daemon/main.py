@@ -96,7 +96,9 @@ class Daemon:
             toast=self._push.toast,
             applied=self._applied,
             opened=self._watcher.refresh,
+            changed=self._push.changed,
         )
+        self._push.picture = self.service.glance
         self.service.other_problems = lambda: () if self._log.problem is None else (self._log.problem,)
         server = Server(self.service, self._push, os.geteuid())
         self._runner = web.AppRunner(server.app, access_log=None, handle_signals=False, shutdown_timeout=GRACE_S)
@@ -121,6 +123,7 @@ class Daemon:
     def tick(self) -> bool:
         """Look after what nobody reports; False when the socket was deleted or belongs to another daemon now."""
         self.service.tick()
+        self._push.changed()
         if self._place.ours():
             return True
         self.log.warning("the socket was deleted or replaced, stopping", socket=str(self._place.path))

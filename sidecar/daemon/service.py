@@ -14,6 +14,7 @@ from sidecar.config.models import Config
 from sidecar.core.decisions import Answer, Decision, EventsReply, HelloReply, Notice, Toast
 from sidecar.core.engine import Engine, Verb
 from sidecar.core.events import PROTOCOL, EditorEvents, Hello, Outcome, Route, TargetCommand
+from sidecar.core.glance import Glance
 from sidecar.core.snapshot import Snapshot
 from sidecar.daemon.configs import Change, Configs
 from sidecar.daemon.log import Logger
@@ -53,7 +54,8 @@ class Service:
     """One async method per route.
 
     `clock` gives epoch seconds. `listeners` hear every notice, `toast` what people at the editors should see; `applied`
-    is told of a new configuration of the user's, `opened` that there may be new files to watch.
+    is told of a new configuration of the user's, `opened` that there may be new files to watch, `changed` that what
+    status shows may be another.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Service:
         toast: Callable[[Toast, str], None] = lambda _toast, _directory: None,
         applied: Callable[[Config], None] = lambda _config: None,
         opened: Callable[[], None] = lambda: None,
+        changed: Callable[[], None] = lambda: None,
         disk: Disk | None = None,
     ) -> None:
         self.clock = clock
@@ -75,6 +78,7 @@ class Service:
         self.log = log
         self.other_problems: Callable[[], tuple[str, ...]] = tuple
         self._listeners, self._toast, self._applied, self._opened = listeners, toast, applied, opened
+        self._changed = changed
         self._said: dict[str, tuple[str, ...]] = {}
         self.engine = self._new_engine()
         self.store = Store(state, lambda: self.engine.dump(self.clock()), log, lost=self._forget, disk=disk)
@@ -140,6 +144,10 @@ class Service:
     def snapshot(self) -> Snapshot:
         """Give the engine's picture of this moment."""
         return self.engine.snapshot(self.clock())
+
+    def glance(self) -> Glance:
+        """Give the short picture an editor keeps on the screen."""
+        return self.engine.glance(self.clock())
 
     def status(self) -> Status:
         """Give everything status shows."""
@@ -226,3 +234,4 @@ class Service:
         for notice in self.engine.drain():
             for listener in self._listeners:
                 listener(notice)
+        self._changed()

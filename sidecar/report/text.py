@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime, tzinfo
 
 from sidecar.core.limits import Unit
-from sidecar.core.snapshot import CountsInfo, ModelStatus, ProviderStatus, ReadingInfo, Snapshot, State
+from sidecar.core.snapshot import CountsInfo, ModelStatus, Picked, ProviderStatus, ReadingInfo, Snapshot, State
 from sidecar.core.words import span
 
 _STATES: dict[State, tuple[str, str, str]] = {
@@ -51,6 +51,8 @@ def render(snapshot: Snapshot, *, color: bool = False, width: int = 80, zone: tz
         paragraphs += [_wrapped([line], width) for line in rest]
     if not snapshot.providers:
         paragraphs.append("Nothing is known yet: no provider is configured, and no editor has introduced itself.")
+    if snapshot.picked is not None:
+        paragraphs.append(_wrapped([(0, f"Picked by hand: {_picked(snapshot.picked, snapshot.at, zone)}")], width))
     paragraphs.append(_wrapped([(0, f"Current Provider: {_current(snapshot.current)}")], width))
     return "\n".join(paragraphs) + "\n"
 
@@ -60,6 +62,11 @@ def _current(target: str | None) -> str:
         return "none used yet"
     provider, _, model = target.partition("/")
     return f"{provider} ({model})"
+
+
+def _picked(picked: Picked, now: float, zone: tzinfo | None) -> str:
+    what = picked.provider if picked.model is None else f"{picked.provider}/{picked.model}"
+    return what if picked.until is None else f"{what} until {_clock(picked.until, now, zone)}"
 
 
 def _provider(provider: ProviderStatus, verdict: str, now: float, zone: tzinfo | None) -> Iterator[_Line]:
