@@ -1,6 +1,7 @@
 """The real terminal interface of OpenCode, in tmux: typed into, looked at, resized."""
 
 import asyncio
+import json
 import re
 import subprocess
 from collections.abc import Callable
@@ -14,14 +15,20 @@ _STEP_S = 0.1
 
 
 class Terminal:
-    """One window; `size` is columns and rows. With `plugin` it loads the part for the terminal interface."""
+    """One window; `size` is columns and rows. With `plugin` it loads the part for the terminal
+    interface; `other` is the code of one more plugin of that kind."""
 
-    def __init__(self, house: House, root: Path, *, size: tuple[int, int] = (120, 40), plugin: bool = True) -> None:
+    def __init__(
+        self, house: House, root: Path, *, size: tuple[int, int] = (120, 40), plugin: bool = True, other: str = ""
+    ) -> None:
         self._socket = str(root / f"tmux-{id(self)}")
         self._house = house
         self._size = size
-        file = house.home.config / "tui.jsonc"
-        file.write_text(f'{{"plugin": ["{INTERFACE.as_uri()}"]}}' if plugin else "{}")
+        loaded = [INTERFACE.as_uri()] if plugin else []
+        if other:
+            (root / "other.ts").write_text(other)
+            loaded.append((root / "other.ts").as_uri())
+        (house.home.config / "tui.jsonc").write_text(json.dumps({"plugin": loaded}))
 
     def __enter__(self) -> Self:
         environment = [f"{k}={v}" for k, v in {**self._house.home.environment, "COLORTERM": "truecolor"}.items()]

@@ -221,7 +221,7 @@ export function report(glance: Glance, now: number, width: number): Line[] {
       provider.requests > 0 && `${provider.requests} ${provider.requests === 1 ? "request" : "requests"}`,
       provider.tokens > 0 && `${amount(provider.tokens, "tokens")} tokens`,
       provider.cost > 0 && amount(provider.cost, "usd"),
-      provider.errors > 0 && `${provider.errors} ${provider.errors === 1 ? "error" : "errors"} in a row`,
+      provider.errors > 0 && `${provider.errors} ${provider.errors === 1 ? "error" : "errors"}`,
     ].filter((part) => part !== false)
     if (used.length > 0) lines.push([piece(cut(`  ${used.join(", ")} today`, width))])
     for (const model of provider.models) {

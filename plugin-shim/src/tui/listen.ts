@@ -80,6 +80,7 @@ export class Listening {
     }
     const sent = request({ socketPath: this.#socket, path: PATH, headers: { Host: "rate-limit-sidecar" } }, (answer) => {
       if (answer.statusCode !== 200) return end(answer.statusCode === 429 ? CROWDED : TOO_OLD)
+      wait(FIRST_STATUS_MS, TOO_OLD)
       const reader = new Events((name, data) => {
         if (name !== "status") return
         const glance = parseGlance(data)
@@ -104,7 +105,7 @@ export class Listening {
     })
     this.#request = sent
     sent.on("error", () => end(AWAY))
-    wait(FIRST_STATUS_MS, TOO_OLD)
+    wait(FIRST_STATUS_MS, AWAY)
     sent.end()
   }
 
