@@ -74,7 +74,7 @@ const tui: TuiPlugin = async (api) => {
     ],
   })
   const shows = command("status", "Show rate limits", "Rate limits, cooldowns and what comes next", status)
-  void slash(api, COMMAND, shows)
+  void slash(api, COMMAND, shows, status)
 
   api.slots.register({
     order: ORDER,

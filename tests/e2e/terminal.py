@@ -24,6 +24,7 @@ class Terminal:
         self._socket = str(root / f"tmux-{id(self)}")
         self._house = house
         self._size = size
+        self._plugin = plugin
         loaded = [INTERFACE.as_uri()] if plugin else []
         if other:
             (root / "other.ts").write_text(other)
@@ -63,7 +64,7 @@ class Terminal:
 
     def painted(self) -> str:
         """Give the screen with its colours, as escape sequences."""
-        return self._tmux("capture-pane", "-e", "-p", "-t", "t")
+        return self._tmux("capture-pane", "-e", "-N", "-p", "-t", "t")
 
     async def until(self, what: Callable[[str], bool], said: str, *, within_s: float = 20) -> str:
         for _ in range(int(within_s / _STEP_S)):
@@ -83,8 +84,8 @@ class Terminal:
         return await self.until(lambda screen: text not in screen, f"{text!r} stayed", within_s=within_s)
 
     async def ready(self) -> Self:
-        """Wait until a prompt can be typed."""
-        await self.shows("Ask anything", within_s=40)
+        """Wait until a prompt can be typed and, with the part for the interface, until the daemon was heard."""
+        await self.shows("Ask anything", *(["✓"] if self._plugin else []), within_s=60)
         return self
 
     async def prompt(self, text: str) -> None:

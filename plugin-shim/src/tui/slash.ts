@@ -2,8 +2,8 @@
  * `/rate_limit_status` in the terminal interface: once in its list, and never a request.
  *
  * The server plugin registers a command of that name for every front end, and the interface lists it; a second one from
- * here would stand beside it. So where the server has it, typing it is what is listened for: entered, it opens the dialog
- * instead of being sent. Where the server does not have it, it becomes a command of the interface's own.
+ * here would stand beside it. So what is typed is listened for: entered, it opens the dialog instead of being sent. Only
+ * where the server does not have it, it becomes a command of the interface's own.
  */
 
 import type { TuiPluginApi } from "@opencode-ai/plugin/tui"
@@ -13,20 +13,19 @@ type Command = NonNullable<Layer["commands"]>[number]
 
 const ENTER = new Set(["return", "enter", "linefeed", "kpenter"])
 
-export async function slash(api: TuiPluginApi, name: string, command: Command): Promise<void> {
-  const listed = await api.client.command.list().then(
-    ({ data }) => data?.some((known) => known.name === name) ?? false,
-    () => false,
-  )
-  if (api.lifecycle.signal.aborted) return
-  api.keymap.registerLayer({ commands: [listed ? command : { ...command, slashName: name }] })
-  if (!listed) return
+export async function slash(api: TuiPluginApi, name: string, command: Command, run: () => void): Promise<void> {
   api.keymap.intercept("key", ({ event, consume }) => {
     if (!ENTER.has(event.name) || event.shift || event.ctrl || event.meta || api.ui.dialog.open) return
     const editor = api.renderer.currentFocusedEditor
     if (editor?.plainText.trim() !== `/${name}`) return
     consume()
     editor.clear()
-    void api.keymap.dispatchCommand(String(command.name))
+    run()
   })
+  const listed = await api.client.command.list().then(
+    ({ data }) => data?.some((known) => known.name === name) ?? false,
+    () => false,
+  )
+  if (api.lifecycle.signal.aborted) return
+  api.keymap.registerLayer({ commands: [listed ? command : { ...command, slashName: name }] })
 }
