@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "disable": ("disable", "do not use a provider or model, for a while or until enabled"),
     "enable": ("enable", "use a disabled provider or model again"),
     "allow": ("allow", "permit switches to a provider that costs money, for a day"),
+    "use": ("use", "pick the provider to be used now, in every session"),
     "config": ("config", "check the configuration, or show it and where each value is from"),
     "classify": ("classify", "say what the sidecar makes of a provider's error"),
     "route": ("route", "say what would be used next, and why"),

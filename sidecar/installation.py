@@ -1,13 +1,15 @@
 """What `install` puts where, and how it is found again: the plugin's files, the line that loads them, the example.
 
 The plugin's own files go to our data directory; OpenCode is told of them by a file of one line in a `plugins`
-directory, which it loads by itself, so that nobody's opencode.json is ever edited. What was made stands in a record,
-and only that is ever removed. Knows files only; the commands say what is done when.
+directory, which it loads by itself, so that nobody's opencode.json is ever edited. Its terminal interface knows no such
+directory; it reads `tui.json` and `tui.jsonc` and puts them together, so the one that is not there becomes ours.
+What was made stands in a record, and only that is ever removed. Knows files only; the commands say what is done when.
 """
 
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +21,9 @@ from sidecar.paths import Paths
 
 PLUGIN_FILE = "rate-limit-sidecar.ts"
 MARK = "// Made by `rate-limit-sidecar install`; `rate-limit-sidecar uninstall` removes it."
+
+# tui.jsonc first: OpenCode moves old settings into a tui.json only while there is none.
+INTERFACE_FILES = ("tui.jsonc", "tui.json")
 
 _PACKAGE = Path(__file__).resolve().parent
 _EXAMPLE = "rate-limit.jsonc"
@@ -46,6 +51,11 @@ class Installation:
         return self.shim / "src" / "server.ts"
 
     @property
+    def interface_entry(self) -> Path:
+        """The first file of the part for the terminal interface."""
+        return self.shim / "src" / "tui.tsx"
+
+    @property
     def schema(self) -> Path:
         """The schema the example names, for completion in an editor."""
         return self.paths.data / "rate-limit.schema.json"
@@ -68,6 +78,11 @@ class Installation:
     def plugin_text(self) -> str:
         """Give the content of a plugin file."""
         return f"{MARK}\nexport {{ default }} from {json.dumps(str(self.entry))}\n"
+
+    def interface_text(self) -> str:
+        """Give the content of a file that makes the terminal interface load its part."""
+        config = {"$schema": "https://opencode.ai/tui.json", "plugin": [self.interface_entry.as_uri()]}
+        return f"{MARK}\n{json.dumps(config, indent=2)}\n"
 
     def example_text(self) -> str:
         """Give the example configuration, naming the installed schema."""
@@ -123,6 +138,60 @@ class Installation:
         recorded = [Path(file) for file in self._recorded()["plugins"]]
         yield from dict.fromkeys([self.user_plugin, *recorded])
 
+    def put_interface(self, directory: Path) -> Path | None:
+        """Have the terminal interface load its part, told in `directory`; gives the file that says so.
+
+        None when both files are somebody else's: then the entry has to be added to one of them by hand.
+        """
+        files = [directory / name for name in INTERFACE_FILES]
+        for file in files:
+            if file.exists() and self._names_interface(file):
+                return file
+        free = next((file for file in files if not file.exists() or self._unchanged(file)), None)
+        if free is None:
+            return None
+        made = [str(parent) for parent in free.parents if not parent.exists()]
+        free.parent.mkdir(parents=True, exist_ok=True)
+        _write(free, self.interface_text())
+        known = self._recorded()
+        before = known["interfaces"].get(str(free), {}).get("made")
+        known["interfaces"][str(free)] = {"made": before or made, "digest": _digest(self.interface_text())}
+        self._remember(known)
+        return free
+
+    def take_interface(self, file: Path) -> bool:
+        """Undo `put_interface`: remove the file, or of one that was changed only our entry; False if neither."""
+        known = self._recorded()
+        if not file.exists() or not self._names_interface(file):
+            return False
+        unchanged = self._unchanged(file)
+        made = known["interfaces"].pop(str(file), {}).get("made", [])
+        self._remember(known)
+        if unchanged:
+            file.unlink()
+            for directory in made:
+                if not _remove_empty(Path(directory)):
+                    break
+        else:
+            entry = re.escape(json.dumps(self.interface_entry.as_uri()))
+            text = file.read_text(encoding="utf-8").removeprefix(f"{MARK}\n")
+            _write(file, re.sub(rf"{entry}\s*,?\s*", "", text))
+        return True
+
+    def interfaces(self) -> Iterator[Path]:
+        """Give every file that may tell the terminal interface of its part, the user's first."""
+        recorded = [Path(file) for file in self._recorded()["interfaces"]]
+        yield from dict.fromkeys([*(self.paths.opencode_config / name for name in INTERFACE_FILES), *recorded])
+
+    def _names_interface(self, file: Path) -> bool:
+        text = file.read_text(encoding="utf-8", errors="replace")
+        return json.dumps(self.interface_entry.as_uri()) in text
+
+    def _unchanged(self, file: Path) -> bool:
+        """Whether a file is exactly what was put there."""
+        put = self._recorded()["interfaces"].get(str(file), {}).get("digest")
+        return put is not None and put == _digest(file.read_text(encoding="utf-8", errors="replace"))
+
     def put_example(self) -> bool:
         """Write the commented example where the configuration belongs; False when there is one already."""
         if self.paths.config.exists():
@@ -158,12 +227,13 @@ class Installation:
         _remove_empty(self.paths.data)
 
     def _recorded(self) -> dict[str, Any]:
-        """Read the record: plugin file -> directories made for it, and the digest of the example that was put."""
+        """Read the record: files made, each with the directories made for it, and digests of what may be changed."""
         try:
             data = json.loads(self.record.read_text(encoding="utf-8"))
-            return {"plugins": dict(data["plugins"]), "example": data["example"]}
-        except (OSError, ValueError, TypeError, KeyError):
-            return {"plugins": {}, "example": None}
+            interfaces = {file: dict(entry) for file, entry in dict(data.get("interfaces", {})).items()}
+            return {"plugins": dict(data["plugins"]), "interfaces": interfaces, "example": data["example"]}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return {"plugins": {}, "interfaces": {}, "example": None}
 
     def _remember(self, known: dict[str, Any]) -> None:
         if self.paths.data.exists():

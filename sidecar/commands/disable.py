@@ -15,7 +15,7 @@ EXAMPLE = """
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_target(parser)
-    parser.add_argument("--for", dest="seconds", metavar="TIME", type=_seconds, help="for example 90s, 5m, 1h30m, 2d")
+    parser.add_argument("--for", dest="seconds", metavar="TIME", type=seconds, help="for example 90s, 5m, 1h30m, 2d")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -26,7 +26,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """Read a length of time.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
     # Only here, because the models of the configuration load slowly.
     from sidecar.config.models import parse_duration  # noqa: PLC0415
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from sidecar.installation import Installation, InstallError
 from sidecar.paths import from_environment
 
-HELP = "Put the plugin where OpenCode loads it: for every project, or for one. Your opencode.json is not touched."
+HELP = """Put the plugin where OpenCode and its terminal interface load it: for every project, or for one. Your
+opencode.json and your tui.json are not touched."""
 EXAMPLE = """
   rate-limit-sidecar install                     for every project of yours
   rate-limit-sidecar install --project ~/code/x  for one project only
@@ -49,12 +50,17 @@ def install(installation: Installation, project: Path | None) -> None:
         file = installation.project_plugin(project)
         installation.put_plugin(file)
         print(f"OpenCode loads the plugin in {project.resolve()} by {file}")
+        _interface(installation, project.resolve() / ".opencode")
     else:
         installation.put_plugin(installation.user_plugin)
         print(f"OpenCode loads the plugin in every project by {installation.user_plugin}")
+        for file in list(installation.interfaces()):
+            if file.parent != installation.paths.opencode_config and installation.take_interface(file):
+                print(f"removed {file}, which would load it a second time")
         for file in installation.plugins():
             if file != installation.user_plugin and installation.take_plugin(file):
                 print(f"removed {file}, which would load it a second time")
+        _interface(installation, installation.paths.opencode_config)
     if installation.put_example():
         print(f"wrote a commented example configuration to {installation.paths.config}")
     if command_on_path(os.environ) is None:
@@ -62,6 +68,17 @@ def install(installation: Installation, project: Path | None) -> None:
             "warning: OpenCode will not find the command that starts the daemon; make it findable with\n"
             f"  ln -s {sys.argv[0]} {Path('~/.local/bin/rate-limit-sidecar').expanduser()}"
         )
+
+
+def _interface(installation: Installation, directory: Path) -> None:
+    file = installation.put_interface(directory)
+    if file is not None:
+        print(f"its terminal interface shows the limits by {file}")
+        return
+    print(
+        f"warning: {directory / 'tui.json'} and tui.jsonc are both yours; to see the limits in the terminal interface"
+        f' add to "plugin" in one of them\n  "{installation.interface_entry.as_uri()}"'
+    )
 
 
 def command_on_path(env: "os._Environ[str]") -> Path | None:

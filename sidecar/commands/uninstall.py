@@ -31,6 +31,10 @@ def run(args: argparse.Namespace) -> int:
     installation = Installation(paths)
     if args.project is not None:
         file = installation.project_plugin(args.project)
+        # The interface's file first: the plugin's directories can go only when nothing else is in them.
+        for interface in list(installation.interfaces()):
+            if interface.parent == file.parent.parent and installation.take_interface(interface):
+                print(f"removed the plugin from {interface}")
         print(f"removed {file}" if installation.take_plugin(file) else f"nothing of ours at {file}")
         return 0
     code = stop(paths)
@@ -38,6 +42,9 @@ def run(args: argparse.Namespace) -> int:
         _purge(paths)
         if not installation.take_example():
             print(f"kept {paths.config}, because you changed it")
+    for file in list(installation.interfaces()):
+        if installation.take_interface(file):
+            print(f"removed the plugin from {file}")
     for file in list(installation.plugins()):
         if installation.take_plugin(file):
             print(f"removed {file}")

@@ -16,6 +16,7 @@ from sidecar.core.cooldowns.health import Health
 from sidecar.core.events import Needs, Wire
 from sidecar.core.fleet import Connected
 from sidecar.core.pace import Pace
+from sidecar.core.pin import Pin
 from sidecar.core.target import Target
 from sidecar.core.usage.ledger import Usage
 from sidecar.core.words import price
@@ -48,7 +49,8 @@ class Situation:
 
     `failed` are the targets that failed in this turn with the words for why; `only_wire` restricts to one wire format
     (a request that cannot leave its step); `spent` is what switches to metered targets cost today (US dollars), and
-    `permitted` the providers the user allowed in answer to the cost guard.
+    `permitted` the providers the user allowed in answer to the cost guard. `pin` is what the user picked for all
+    sessions.
     """
 
     wanted: Target
@@ -65,6 +67,7 @@ class Situation:
     turns: int = 0
     spent: float = 0
     permitted: frozenset[str] = frozenset()
+    pin: Pin | None = None
 
     def settings(self, provider: str) -> ProviderSettings:
         """Give the provider's settings, see `settings_of`."""
@@ -206,6 +209,11 @@ def check_here(target: Target, s: Situation) -> No | None:
     A stand-in must still fit what the conversation became, and the allowance for such switches must not be spent.
     """
     return _first(EVERY if target == s.wanted else (*EVERY, _unfit, _spent), target, s)
+
+
+def check_picked(target: Target, s: Situation) -> No | None:
+    """Say why a target picked by hand may not be used now: it must fit, but what it costs the user knows."""
+    return _first((*EVERY, _other_wire, _unfit), target, s)
 
 
 def _first(rules: tuple[Rule, ...], target: Target, s: Situation) -> No | None:

@@ -18,9 +18,11 @@ from sidecar.core.editor import SessionDeleted, SessionFailed, StepBegan, StepEn
 from sidecar.core.events import PROTOCOL, STEPS, EditorEvents, Hello, Outcome, Route, TargetCommand
 from sidecar.core.failure import Evidence, Failure, Kind, Scope
 from sidecar.core.fleet import Window
+from sidecar.core.glance import Glance, glance
 from sidecar.core.lint import lint
 from sidecar.core.memory import Memory
 from sidecar.core.picture import picture
+from sidecar.core.pin import Pin
 from sidecar.core.records import Record, StepUsed
 from sidecar.core.refusals.hints import learn_limits
 from sidecar.core.roster import Roster, WindowFacts, roster, windows
@@ -30,12 +32,13 @@ from sidecar.core.switching import Mover
 from sidecar.core.target import Target
 from sidecar.core.words import KIND_WORDS, span
 
-Verb = Literal["reset", "disable", "enable", "clear", "allow"]
+Verb = Literal["reset", "disable", "enable", "clear", "allow", "use"]
 # An outcome that says it happened longer ago than this is counted as of then: nothing longer is looked at anyway.
 OLDEST_REPORT_S = 86_400.0
 # Asking delays a request by the editor's own work that runs meanwhile, some ten milliseconds. Just after an answer
 # nothing new is learned by it; after a second another window may have been refused.
 PASS_S = 1.0
+SESSIONS_SHOWN = 50
 
 
 class Engine:
@@ -140,12 +143,14 @@ class Engine:
     def control(self, verb: Verb, event: TargetCommand, now: float) -> None:
         """Carry out what a person asked for: on one target, one provider, or (reset, clear) everything.
 
+        `use` without a provider takes back what was picked.
+
         Raises:
             ValueError: the provider or model is unknown, or the verb needs a provider.
         """
         memory, provider, model = self._memory, event.provider, event.model
         memory.health.observe(now)
-        if provider is None and (model is not None or verb not in ("reset", "clear")):
+        if provider is None and (model is not None or verb not in ("reset", "clear", "use")):
             raise ValueError(f"{verb} needs a provider, for example: rate-limit-sidecar {verb} anthropic")
         if provider is not None:
             self._known(provider, model)
@@ -156,11 +161,15 @@ class Engine:
                 memory.health.enable(provider, model)
             case "allow", str():
                 memory.permitted[provider] = now
+            case "use", _:
+                until = None if event.for_s is None else now + event.for_s
+                memory.pick(None if provider is None else Pin(provider, model, until))
             case "clear", _:
                 memory.health.clear(self.config(""), provider, model)
             case _:
                 memory.reset(self.config(""), provider, model)
-        what = "everything" if provider is None else str(Target(provider, model)) if model else provider
+        nothing = "what comes by itself" if verb == "use" else "everything"
+        what = nothing if provider is None else str(Target(provider, model)) if model else provider
         reason = Reason(code=verb, text=f"{verb} {what}, by hand")
         self._notices.append(Notice(event="control", at=now, source=what, reason=reason))
 
@@ -185,6 +194,10 @@ class Engine:
     def snapshot(self, now: float) -> Snapshot:
         """Give what status shows."""
         return picture(self._memory, self._configs[""], now)
+
+    def glance(self, now: float) -> Glance:
+        """Give what an editor keeps on the screen."""
+        return glance(self.snapshot(now), self._memory.sessions.latest(SESSIONS_SHOWN))
 
     def roster(self, now: float, *, models_of: str | None = None) -> Roster:
         """Give what there is to use, and who is connected to it; with the models of one provider."""

@@ -179,8 +179,11 @@ class EditorEvents(Event):
 
 
 class TargetCommand(Event):
-    """`POST /v1/targets/{disable,enable,clear}` and `POST /v1/reset`: a provider, or one of its models."""
+    """`POST /v1/targets/{disable,enable,clear,allow,use}` and `POST /v1/reset`: a provider, or one of its models.
+
+    `use` without a provider takes back what was picked.
+    """
 
     provider: Part | None = None
     model: Part | None = None
-    for_s: Seconds | None = Field(None, description="disable only for this long")
+    for_s: Seconds | None = Field(None, description="disable or use only for this long")

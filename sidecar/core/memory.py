@@ -13,6 +13,7 @@ from sidecar.core.cooldowns.health import Health
 from sidecar.core.fleet import Fleet
 from sidecar.core.names.models import normalise
 from sidecar.core.pace import Pace
+from sidecar.core.pin import Pin
 from sidecar.core.sessions import Sessions, Turn
 from sidecar.core.snapshot import Snapshot
 from sidecar.core.target import Target
@@ -72,6 +73,7 @@ class Memory:
         self._tried: dict[Target, float] = {}
         self._beside: dict[tuple[str, str], Target] = {}
         self.permitted: dict[str, float] = {}
+        self.pin: Pin | None = None
         self._guard: tuple[int, float] = (0, 0.0)
         self._told_budgets: dict[str, int] = {}
         self._side_turns: dict[str, Turn] = {}
@@ -152,6 +154,15 @@ class Memory:
         """Give the providers the user permitted within the last day."""
         return frozenset(p for p, at in self.permitted.items() if abs(now - at) < DAY_S)
 
+    def pinned(self, now: float) -> Pin | None:
+        """Give the pick in force."""
+        return self.pin if self.pin is not None and self.pin.holds(now) else None
+
+    def pick(self, pin: Pin | None) -> None:
+        """Take a pick, or take it back; what was picked in running sessions before counts no more against it."""
+        self.pin = pin
+        self.sessions.follow()
+
     def providers(self) -> set[str]:
         """Give every provider that is connected, used or in trouble."""
         return {t.provider for t in self._targets()} | {p for c in self.fleet.everything() for p in c.providers}
@@ -191,6 +202,7 @@ class Memory:
             "permitted": dict(self.permitted),
             "guard": list(self._guard),
             "budgets": dict(self._told_budgets),
+            "pin": None if self.pin is None else self.pin.to_json(),
             "turns": self.turns,
             "counted": self._counted.latest(),
             "attempts": self._ended.latest(),
@@ -238,6 +250,7 @@ class Memory:
             str(k): int(_number(v, f"budgets.{k}"))
             for k, v in _checked(data.get("budgets", {}), dict, "budgets").items()
         }
+        made.pin = Pin.from_json(data.get("pin"))
         made.turns = int(_number(data.get("turns", 0), "turns"))
         made._ended = Once(map(str, _checked(data.get("attempts", []), list, "attempts")))
         made._counted = Once(map(str, _checked(data.get("counted", []), list, "counted")))

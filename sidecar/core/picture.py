@@ -8,7 +8,7 @@ from sidecar.config.models import Config, ModelSettings, ProviderSettings
 from sidecar.core.cooldowns.health import Block
 from sidecar.core.limits import Reading
 from sidecar.core.memory import Memory
-from sidecar.core.snapshot import CountsInfo, ModelStatus, ProviderStatus, ReadingInfo, Snapshot, State
+from sidecar.core.snapshot import CountsInfo, ModelStatus, Picked, ProviderStatus, ReadingInfo, Snapshot, State
 from sidecar.core.target import Target
 from sidecar.core.usage.ledger import Counts
 from sidecar.core.words import KIND_WORDS, span
@@ -22,9 +22,11 @@ _Verdict = tuple[State, str, float | None]
 
 def picture(memory: Memory, config: Config, now: float) -> Snapshot:
     """Give what status shows."""
+    pin = memory.pinned(now)
     return Snapshot(
         at=now,
         current=None if memory.current is None else str(memory.current),
+        picked=None if pin is None else Picked(provider=pin.provider, model=pin.model, until=pin.until),
         hello_at=memory.said_hello_at,
         providers=picture_of(memory, config, now),
     )

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from sidecar.config.catalogue import tier_models
 from sidecar.config.models import Tier
-from sidecar.core.checks import No, Situation, check
+from sidecar.core.checks import No, Situation, check, check_picked
 from sidecar.core.decisions import Rejected
 from sidecar.core.events import ModelInfo
 from sidecar.core.fleet import priority, tier
@@ -25,6 +25,7 @@ PER_PROVIDER = 3
 class Origin(StrEnum):
     """Why a target is a candidate; the order of definition is the order in which they are tried."""
 
+    PICKED = "picked"
     CHOSEN = "chosen"
     SAME_MODEL = "same_model"
     CHAIN = "chain"
@@ -53,6 +54,7 @@ def candidates(s: Situation) -> Iterator[Candidate]:
 
     One by one, because the first of them mostly will do, and there can be thousands.
 
+    What the user picked for all sessions comes before everything.
     Tiers are only for those who wrote no chain for the agent: an explicit chain is an explicit no to everything outside
     it. A strategy other than priority orders the wanted target and its like; the
     chain counts as its like when the wanted target stands in it.
@@ -61,6 +63,9 @@ def candidates(s: Situation) -> Iterator[Candidate]:
 
 
 def _in_order(s: Situation) -> Iterator[Candidate]:
+    mine = picked(s)
+    if mine is not None:
+        yield Candidate(mine, Origin.PICKED)
     chain = [Candidate(Target.parse(text), Origin.CHAIN) for text in s.config.chain_for(s.agent)]
     same = (Candidate(target, Origin.SAME_MODEL) for target in s.connected.same_model(s.wanted, s.config))
     chosen = Candidate(s.wanted, Origin.CHOSEN)
@@ -77,6 +82,13 @@ def _in_order(s: Situation) -> Iterator[Candidate]:
         yield from (Candidate(target, Origin.TIER) for target in _of_tier(s))
     if s.config.last_resort:
         yield Candidate(Target.parse(s.config.last_resort), Origin.LAST_RESORT)
+
+
+def picked(s: Situation) -> Target | None:
+    """Give the target the user picked for all sessions, as far as it means one here."""
+    if s.pin is None:
+        return None
+    return s.pin.target(s.wanted, itertools.chain(s.connected.same_model(s.wanted, s.config), _of_tier(s)))
 
 
 def _unique(found: Iterable[Candidate]) -> Iterator[Candidate]:
@@ -124,7 +136,8 @@ def _ranked(s: Situation) -> list[Target]:
     wanted = tier_of(s.wanted, s)
     ranked: list[tuple[int, bool, int, int, int, Target]] = []
     for position, provider in enumerate(s.connected.providers.values()):
-        if provider.uninvited and provider.id not in s.config.providers:
+        asked = provider.id in s.config.providers or (s.pin is not None and s.pin.provider == provider.id)
+        if provider.uninvited and not asked:
             continue
         listed = tier_models(provider.id)
         models = sorted(
@@ -166,7 +179,7 @@ def choose(options: Iterable[Candidate], s: Situation, *, every: bool = False) -
     taken: Candidate | None = None
     rejected: list[Rejected] = []
     for candidate in options:
-        no = _NOT_NEEDED if taken else check(candidate.target, s, stand_in=candidate.target != s.wanted)
+        no = _NOT_NEEDED if taken else _check(candidate, s)
         if no is None:
             taken = candidate
             if every:
@@ -174,6 +187,12 @@ def choose(options: Iterable[Candidate], s: Situation, *, every: bool = False) -
             break
         rejected.append(reject(candidate.target, candidate.origin, no))
     return Choice(taken, tuple(rejected))
+
+
+def _check(candidate: Candidate, s: Situation) -> No | None:
+    if candidate.origin is Origin.PICKED:
+        return check_picked(candidate.target, s)
+    return check(candidate.target, s, stand_in=candidate.target != s.wanted)
 
 
 _NOT_NEEDED = No("not_needed", "an earlier candidate is free")

@@ -5,6 +5,7 @@ the daemon starts its bookkeeping anew, while the cooldowns, which matter, are k
 """
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from sidecar.core.events import TargetRef
@@ -45,7 +46,8 @@ class Session:
 
     `reporting` holds the providers whose attempts are reported one by one, so that messages need not be counted.
     `turns` counts its turns, `settled` says that one was opened by a message, `asked` holds the providers the cost
-    guard has asked about in it.
+    guard has asked about in it. `own` says that the user picked a model in the editor since a provider was last picked
+    for all sessions.
     """
 
     wanted: TargetRef
@@ -53,6 +55,7 @@ class Session:
     redirected: Target | None = None
     turns: int = 1
     settled: bool = False
+    own: bool = False
     reporting: set[str] = field(default_factory=set)
     asked: set[str] = field(default_factory=set)
     turn: Turn = field(default_factory=lambda: Turn(""))
@@ -73,6 +76,7 @@ class Session:
         elif asked.target not in ours:
             self.wanted = self.current = asked
             self.redirected = None
+            self.own = True
 
     def move(self, to: TargetRef, *, message: bool) -> bool:
         """Go to another target; True when the session was not there already."""
@@ -124,6 +128,15 @@ class Sessions:
         found = self._sessions.get(session)
         if found is not None and len(found.reporting) < PROVIDERS:
             found.reporting.add(provider)
+
+    def latest(self, count: int) -> dict[str, Session]:
+        """Give the sessions used last, the latest first."""
+        return dict(islice(reversed(self._sessions.items()), count))
+
+    def follow(self) -> None:
+        """Let every session follow what is picked for all of them."""
+        for session in self._sessions.values():
+            session.own = False
 
     def forget(self, session: str) -> None:
         """Drop a session its editor deleted."""

@@ -71,10 +71,19 @@ class ProviderStatus(_Status):
     agents: dict[str, CountsInfo] = Field(default_factory=dict)
 
 
+class Picked(Answer):
+    """The provider, or model of it, a person picked to be used now."""
+
+    provider: str
+    model: str | None = None
+    until: float | None = None
+
+
 class Snapshot(Answer):
     """Everything status shows; `current` is the target used last, `hello_at` when an editor last introduced itself."""
 
     at: float
     current: str | None = None
+    picked: Picked | None = None
     hello_at: float | None = None
     providers: tuple[ProviderStatus, ...] = ()

@@ -10,12 +10,12 @@ from typing import Literal
 
 from sidecar.config.models import Config
 from sidecar.core import toasts
-from sidecar.core.checks import No, Situation, check, check_here
+from sidecar.core.checks import No, Situation, check, check_here, check_picked
 from sidecar.core.decisions import Decision, Notice, Reason, Rejected
 from sidecar.core.events import STEPS, Outcome, Route, TargetRef
 from sidecar.core.failure import Failure, Kind
 from sidecar.core.memory import Memory
-from sidecar.core.routing import Candidate, Choice, candidates, choose, reject, soonest
+from sidecar.core.routing import Candidate, Choice, Origin, candidates, choose, picked, reject, soonest
 from sidecar.core.sessions import Session, Turn
 from sidecar.core.target import Target
 from sidecar.core.words import KIND_WORDS, span
@@ -97,6 +97,7 @@ class Mover:
             turns=self._memory.turns,
             spent=self._memory.guard_spent(self._now),
             permitted=self._memory.permitted_today(self._now),
+            pin=None if self._session.own else self._memory.pinned(self._now),
         )
 
     # -- the moments ---------------------------------------------------------------------------------------------
@@ -109,6 +110,9 @@ class Mover:
         preferred = self._preferred(s)
         self._memory.turns += 1
         self._session.settled = True
+        mine = self._picked(s)
+        if mine is not None:
+            return self._open_with(mine, s)
         no = check(preferred, s, stand_in=preferred != self._wanted)
         if no is None or self._passing(preferred, no):
             return self._open_with(preferred, s)
@@ -128,6 +132,8 @@ class Mover:
         no = check_here(self._target, s)
         waited = self._turn.retry == self._target
         self._turn.retry = None if waited else self._turn.retry
+        if no is None and self._event.mobility in STEPS and self._picked(s) not in (None, self._target):
+            return self._go(toasts.PICKED, None, s)
         if no is None:
             health = self._memory.health
             health.claim_probe(self._target, self._config, self._now)
@@ -198,6 +204,8 @@ class Mover:
         if not self._config.enabled or self._event.mobility != "handover":
             return False
         s = self._situation()
+        if s.pin is not None:
+            return False
         if check_here(self._target, s) is not None or s.health.resting(self._target, s.config):
             return False
         return s.usage.headroom(self._target, *s.limits(self._target), s.now) >= _AMPLE
@@ -238,7 +246,14 @@ class Mover:
         """Give what a turn should open with: the user's choice; under a balancing strategy, where the session is."""
         if self._config.strategy == "priority":
             return self._wanted
-        return self._session.current.target if self._session.settled else next(candidates(s)).target
+        if self._session.settled:
+            return self._session.current.target
+        return next(c.target for c in candidates(s) if c.origin is not Origin.PICKED or c.target == self._wanted)
+
+    def _picked(self, s: Situation) -> Target | None:
+        """Give what the user picked for all sessions, when it is free."""
+        mine = picked(s)
+        return mine if mine is not None and check_picked(mine, s) is None else None
 
     def _passing(self, target: Target, no: No) -> bool:
         """Whether a reason is over so soon that the wait is tolerated.
@@ -258,18 +273,20 @@ class Mover:
         moved = self._session.move(ref, message=True)
         if not moved and target == self._target:
             return _proceed("free", "free to use")
-        back = target == self._wanted
-        reason = Reason(
-            code="back" if back else s.config.strategy,
-            text="the user's own choice is free again" if back else f"strategy {s.config.strategy}",
-        )
+        toast = toasts.back(source, target)
+        if target == picked(s):
+            reason, toast = toasts.PICKED, toasts.by_hand(source, target, s)
+        elif target == self._wanted:
+            reason = Reason(code="back", text="the user's own choice is free again")
+        else:
+            reason = Reason(code=s.config.strategy, text=f"strategy {s.config.strategy}")
         if moved:
             self._note("switch", reason, str(source), str(target))
         return Decision(
             action="proceed" if target == self._target else "switch",
             target=ref,
             reason=reason,
-            arrival=toasts.back(source, target) if moved and self._heard else None,
+            arrival=toast if moved and self._heard else None,
         )
 
     def _go(self, reason: Reason, until: float | None, s: Situation) -> Decision:

@@ -11,6 +11,7 @@ from sidecar.core.routing import blended
 from sidecar.core.target import Target
 from sidecar.core.words import KIND_WORDS, price, span
 
+PICKED = Reason(code="picked", text="picked by hand")
 _KINDS = frozenset(kind.value for kind in Kind)
 # Classes that are over when somebody has mended them, not when their time is.
 _MENDED = frozenset({Kind.AUTH.value, Kind.BILLING.value})
@@ -18,6 +19,8 @@ _MENDED = frozenset({Kind.AUTH.value, Kind.BILLING.value})
 
 def switched(source: Target, to: Target, reason: Reason, until: float | None, s: Situation) -> Toast:
     """Say a switch: from, to, why, until when (epoch seconds), and the price when that is new."""
+    if reason == PICKED:
+        return by_hand(source, to, s)
     why = KIND_WORDS[Kind(reason.code)] if reason.code in _KINDS else reason.text
     when = "tried" if reason.code in _MENDED else "free"
     rest = f", {when} again in {span(until - s.now)}" if until is not None and until > s.now else ""
@@ -31,6 +34,17 @@ def switched(source: Target, to: Target, reason: Reason, until: float | None, s:
         variant="warning",
         key=f"switch {source} {to}",
         line=f"{source} -> {to}: {why}{rest}.{cost}",
+    )
+
+
+def by_hand(source: Target, to: Target, s: Situation) -> Toast:
+    """Say that a session is where a person sent all of them."""
+    cost = _cost(source, to, s)
+    return Toast(
+        title=f"Now on {to}",
+        message=f"Picked by hand.{cost}",
+        key=f"switch {source} {to}",
+        line=f"{source} -> {to}: picked by hand.{cost}",
     )
 
 

@@ -114,7 +114,9 @@ class Daemon:
             applied=self._applied,
             opened=self._watcher.refresh,
             judge=self._self_tests.judge,
+            changed=self._push.changed,
         )
+        self._push.picture = self.service.glance
         self.service.other_problems = lambda: tuple(filter(None, (self._log.problem, self.history.problem)))
         self._connections = Connections(lambda: self._runner.server)
         server = Server(self.service, self._push, os.geteuid(), self.metrics, asked=self._connections.asks)
@@ -158,6 +160,7 @@ class Daemon:
         """Look after what nobody reports; False when the socket was deleted or belongs to another daemon now."""
         self.service.tick()
         self._connections.tick()
+        self._push.changed()
         if self.service.configs.unsettled:
             self.reload()
         if self._place.ours():

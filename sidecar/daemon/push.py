@@ -1,5 +1,6 @@
 """Tells whoever listens what happens: one queue per subscriber, none of them able to hold up a decision.
 
+Who asks for it also gets the status, whenever it is another one, at most twice a second.
 A subscriber that does not keep up loses its stream, not single messages: it can connect again and ask for the status.
 Nothing here knows HTTP; the server turns messages into server-sent events.
 """
@@ -9,10 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sidecar.core.decisions import Answer, Notice, Toast
+from sidecar.core.glance import Glance
 from sidecar.redact import redact
 
 QUEUE = 256
 SUBSCRIBERS = 64
+STATUS_PAUSE_S = 0.5
 
 Message = tuple[str, str]
 """The name of a server-sent event and its data, one line of JSON."""
@@ -35,8 +38,9 @@ class Subscriber:
     `abort` cuts its connection: a sender that waits for a reader who does not read hears of nothing else.
     """
 
-    def __init__(self, abort: Callable[[], None]) -> None:
+    def __init__(self, abort: Callable[[], None], *, status: bool = False) -> None:
         self.abort = abort
+        self.status = status
         self._queue: asyncio.Queue[Message] = asyncio.Queue(QUEUE)
         self.ended = asyncio.Event()
 
@@ -71,27 +75,36 @@ class Subscriber:
 
 
 class Broadcaster:
-    """Hands every notice and toast to every subscriber."""
+    """Hands every notice and toast to every subscriber, and the status to those who asked for it.
+
+    `picture` gives the status; what in it is called `at` is only the moment it was made.
+    """
 
     def __init__(self) -> None:
+        self.picture: Callable[[], Glance] | None = None
         self._subscribers: set[Subscriber] = set()
         self._closed = False
+        self._shown: Glance | None = None
+        self._shown_at = float("-inf")
+        self._due: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         """Give the number of subscribers."""
         return len(self._subscribers)
 
     @contextmanager
-    def subscribe(self, abort: Callable[[], None] = lambda: None) -> Iterator[Subscriber]:
-        """Listen for as long as the context lasts.
+    def subscribe(self, abort: Callable[[], None] = lambda: None, *, status: bool = False) -> Iterator[Subscriber]:
+        """Listen for as long as the context lasts; with `status` the first message is the status as it is.
 
         Raises:
             TooManyError: there are too many subscribers already.
         """
         if len(self._subscribers) >= SUBSCRIBERS:
             raise TooManyError
-        subscriber = Subscriber(abort)
+        subscriber = Subscriber(abort, status=status)
         self._subscribers.add(subscriber)
+        if status and self.picture is not None:
+            subscriber.offer(("status", self.picture().model_dump_json()))
         if self._closed:
             subscriber.ended.set()
         try:
@@ -108,17 +121,37 @@ class Broadcaster:
         """Push a short message for the people at the editors."""
         self._publish("toast", PushedToast(directory=redact(directory), toast=toast))
 
+    def changed(self) -> None:
+        """Push the status to those who asked for it, soon, if it is another one."""
+        if self._due is not None or not any(subscriber.status for subscriber in self._subscribers):
+            return
+        loop = asyncio.get_running_loop()
+        self._due = loop.call_at(max(loop.time(), self._shown_at + STATUS_PAUSE_S), self._show)
+
+    def _show(self) -> None:
+        self._due = None
+        if self.picture is None:
+            return
+        now, self._shown_at = self.picture(), asyncio.get_running_loop().time()
+        if self._shown is not None and now == self._shown.model_copy(update={"at": now.at}):
+            return
+        self._shown = now
+        self._publish("status", now)
+
     def close(self) -> None:
         """End every stream, now and from now on."""
         self._closed = True
+        if self._due is not None:
+            self._due.cancel()
         for subscriber in self._subscribers:
             subscriber.ended.set()
 
     def _publish(self, name: str, data: Answer) -> None:
-        if not self._subscribers:
+        listening = [s for s in self._subscribers if s.status or name != "status"]
+        if not listening:
             return
         message = (name, data.model_dump_json())
-        for subscriber in list(self._subscribers):
+        for subscriber in listening:
             if not subscriber.offer(message):
                 self._subscribers.discard(subscriber)
                 subscriber.ended.set()

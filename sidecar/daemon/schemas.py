@@ -8,6 +8,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from sidecar.config.schema import headed
 from sidecar.core.decisions import Decision, EventsReply, HelloReply, Notice
 from sidecar.core.events import PROTOCOL, EditorEvents, Hello, Outcome, Route, TargetCommand
+from sidecar.core.glance import Glance
 from sidecar.core.roster import Roster
 from sidecar.daemon.push import PushedToast
 from sidecar.daemon.service import Done, Health, Status
@@ -30,6 +31,7 @@ _ANSWERS: dict[str, type[BaseModel]] = {
     "health.answer": Health,
     "notice.push": Notice,
     "toast.push": PushedToast,
+    "status.push": Glance,
 }
 
 

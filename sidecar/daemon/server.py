@@ -55,6 +55,7 @@ POSTS: tuple[Post[Any], ...] = (
     Post("/v1/targets/enable", TargetCommand, _control("enable")),
     Post("/v1/targets/clear", TargetCommand, _control("clear")),
     Post("/v1/targets/allow", TargetCommand, _control("allow")),
+    Post("/v1/targets/use", TargetCommand, _control("use")),
 )
 GETS = ("/v1/status", "/v1/providers", "/v1/stream", "/v1/schema", "/v1/health", "/metrics")
 ROUTES: dict[str, tuple[str, ...]] = {**{post.path: ("POST",) for post in POSTS}, **dict.fromkeys(GETS, ("GET",))}
@@ -126,10 +127,13 @@ class Server:
         return web.Response(body=self._write_metrics().encode(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
-        """Send notices and toasts as server-sent events until the asker or the daemon goes."""
+        """Send notices, toasts and, if asked, the status as server-sent events until the asker or the daemon goes."""
+        wish = request.query.get("status", "0")
+        if wish not in ("0", "1"):
+            raise RefusalError(422, "status is neither 0 nor 1", "say status=1")
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
         try:
-            with self._push.subscribe(lambda: _cut(request)) as subscriber:
+            with self._push.subscribe(lambda: _cut(request), status=wish == "1") as subscriber:
                 await response.prepare(request)
                 await response.write(b": connected\n\n")
                 while not subscriber.ended.is_set():

@@ -15,6 +15,7 @@ from sidecar.config.models import Config
 from sidecar.core.decisions import Answer, Decision, EventsReply, HelloReply, Notice, Toast
 from sidecar.core.engine import Engine, Verb
 from sidecar.core.events import PROTOCOL, EditorEvents, Hello, Outcome, Route, TargetCommand
+from sidecar.core.glance import Glance
 from sidecar.core.records import Record
 from sidecar.core.roster import Roster
 from sidecar.core.snapshot import Snapshot
@@ -62,7 +63,8 @@ class Service:
 
     `clock` gives epoch seconds. `listeners` hear every notice, `writers` every record, `toast` what people at the
     editors should see; `applied` is told of a new configuration of the user's, `opened` that there may be new files to
-    watch. `judge` says whether a window's running turns may be handed over.
+    watch, `changed` that what status shows may be another. `judge` says whether a window's running turns may be handed
+    over.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Service:
         applied: Callable[[Config], None] = lambda _config: None,
         opened: Callable[[], None] = lambda: None,
         judge: Callable[[Hello], Verdict] = lambda _hello: Verdict(handover=True),
+        changed: Callable[[], None] = lambda: None,
         disk: Disk | None = None,
     ) -> None:
         self.clock = clock
@@ -88,6 +91,7 @@ class Service:
         self._writers = writers
         self._listeners, self._toast, self._applied, self._opened = listeners, toast, applied, opened
         self._judge = judge
+        self._changed = changed
         self._said: dict[str, tuple[str, ...]] = {}
         self.engine = self._new_engine()
         self.store = Store(state, lambda: self.engine.dump(self.clock()), log, lost=self._forget, disk=disk)
@@ -174,6 +178,10 @@ class Service:
     def snapshot(self) -> Snapshot:
         """Give the engine's picture of this moment."""
         return self.engine.snapshot(self.clock())
+
+    def glance(self) -> Glance:
+        """Give the short picture an editor keeps on the screen."""
+        return self.engine.glance(self.clock())
 
     def status(self) -> Status:
         """Give everything status shows."""
@@ -278,3 +286,4 @@ class Service:
         for record in self.engine.drain_records():
             for write in self._writers:
                 write(record)
+        self._changed()

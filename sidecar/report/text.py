@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
 
 from sidecar.core.limits import Unit
-from sidecar.core.snapshot import CountsInfo, ModelStatus, ProviderStatus, ReadingInfo, Snapshot, State
+from sidecar.core.snapshot import CountsInfo, ModelStatus, Picked, ProviderStatus, ReadingInfo, Snapshot, State
 from sidecar.core.words import span
 from sidecar.report.look import BOLD, DIM, GREEN, PLAIN, RED, YELLOW, Gauge, Line, Look, lay_out
 
@@ -57,6 +57,8 @@ def render(
         lines += _Report(snapshot.at, zone, bars=look.bars).provider(provider)
     if not snapshot.providers:
         lines.append(Line(0, "Nothing is known yet: no provider is configured, and no editor has introduced itself."))
+    if snapshot.picked is not None:
+        lines.append(Line(0, f"Picked by hand: {_picked(snapshot.picked, snapshot.at, zone)}"))
     current = _current(snapshot.current)
     lines.append(Line(0, f"Current Provider: {current}", current if snapshot.current else "", BOLD))
     if warnings:
@@ -71,6 +73,11 @@ def verdict(state: State, *, connected: bool = True) -> tuple[str, str]:
         return "○ Not connected", DIM
     symbol, word, shade = _STATES[state]
     return f"{symbol} {word}", shade
+
+
+def _picked(picked: Picked, now: float, zone: tzinfo | None) -> str:
+    what = picked.provider if picked.model is None else f"{picked.provider}/{picked.model}"
+    return what if picked.until is None else f"{what} until {clock(picked.until, now, zone)}"
 
 
 def _current(target: str | None) -> str:

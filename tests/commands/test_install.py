@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from sidecar.config.jsonc import parse
 from sidecar.config.load import DEFAULT, load
-from sidecar.installation import MARK, Installation, InstallError
+from sidecar.installation import INTERFACE_FILES, MARK, Installation, InstallError
 from tests.commands.conftest import Home
 
 
@@ -40,7 +41,12 @@ class TestInstall:
         (config / "opencode.json").write_text("{}")
         command.inside("install")
         assert (config / "opencode.json").read_text() == "{}"
-        assert {file.name for file in config.iterdir()} == {"opencode.json", "plugins", "rate-limit.jsonc"}
+        assert {file.name for file in config.iterdir()} == {
+            "opencode.json",
+            "plugins",
+            "rate-limit.jsonc",
+            "tui.jsonc",
+        }
 
     def test_the_example_configuration_is_put_where_there_is_none(self, command: Home) -> None:
         assert "wrote a commented example" in command.inside("install").stdout
@@ -94,6 +100,70 @@ class TestInstall:
         local.mkdir(parents=True)
         home.program("rate-limit-sidecar", "#!/bin/sh\n").rename(local / "rate-limit-sidecar")
         assert "warning" not in home.inside("install").stdout
+
+
+class TestInterface:
+    def test_the_terminal_interface_is_told_by_a_file_of_ours(self, command: Home) -> None:
+        installation = Installation(command.paths)
+        file = command.paths.opencode_config / "tui.jsonc"
+        assert f"its terminal interface shows the limits by {file}\n" in command.inside("install").stdout
+        text = file.read_text()
+        assert text.startswith(MARK)
+        assert parse(text).value["plugin"] == [installation.interface_entry.as_uri()]
+        assert installation.interface_entry.exists()
+
+    @pytest.mark.parametrize(("theirs", "ours"), [("tui.jsonc", "tui.json"), ("tui.json", "tui.jsonc")])
+    def test_a_file_of_somebody_else_is_not_touched(self, command: Home, theirs: str, ours: str) -> None:
+        config = command.paths.opencode_config
+        config.mkdir(parents=True)
+        (config / theirs).write_text('{"theme": "x"}')
+        command.inside("install")
+        assert (config / theirs).read_text() == '{"theme": "x"}'
+        assert (config / ours).read_text().startswith(MARK)
+        command.inside("uninstall")
+        assert {file.name for file in config.iterdir()} == {theirs, "rate-limit.jsonc"}
+
+    def test_where_both_are_of_somebody_else_the_entry_to_add_is_said(self, command: Home) -> None:
+        config = command.paths.opencode_config
+        config.mkdir(parents=True)
+        for name in INTERFACE_FILES:
+            (config / name).write_text("{}")
+        shown = command.inside("install").stdout
+        entry = Installation(command.paths).interface_entry.as_uri()
+        assert "are both yours" in shown
+        assert f'"{entry}"' in shown
+        (config / "tui.json").write_text(json.dumps({"plugin": [entry]}))
+        assert f"shows the limits by {config / 'tui.json'}\n" in command.inside("install").stdout
+
+    def test_what_was_added_to_it_since_is_kept(self, command: Home) -> None:
+        command.inside("install")
+        file = command.paths.opencode_config / "tui.jsonc"
+        file.write_text(file.read_text().replace('tui.tsx"', 'tui.tsx",\n    "other"'))
+        command.inside("install")
+        assert '"other"' in file.read_text()
+        command.inside("uninstall")
+        assert parse(file.read_text()).value == {"$schema": "https://opencode.ai/tui.json", "plugin": ["other"]}
+        assert MARK not in file.read_text()
+
+    def test_an_older_one_of_ours_is_renewed(self, command: Home) -> None:
+        command.inside("install")
+        elsewhere = command.root / "elsewhere"
+        elsewhere.mkdir()
+        Installation(command.paths).paths.data.rename(elsewhere / "rate-limit-sidecar")
+        command.inside("install", XDG_DATA_HOME=str(elsewhere))
+        text = (command.paths.opencode_config / "tui.jsonc").read_text()
+        assert parse(text).value["plugin"] == [(elsewhere / "rate-limit-sidecar/plugin-shim/src/tui.tsx").as_uri()]
+
+    def test_of_one_project_only(self, command: Home) -> None:
+        command.inside("install", "--project", ".")
+        file = command.project / ".opencode" / "tui.jsonc"
+        assert file.exists()
+        assert not (command.paths.opencode_config / "tui.jsonc").exists()
+        assert f"removed the plugin from {file}" in command.inside("uninstall", "--project", ".").stdout
+        assert not (command.project / ".opencode").exists()
+        command.inside("install", "--project", ".")
+        assert f"removed {file}, which would load it a second time" in command.inside("install").stdout
+        assert not (command.project / ".opencode").exists()
 
 
 class TestUninstall:

@@ -64,3 +64,20 @@ def test_reset_without_a_daemon_says_what_else_would_do(home: Home) -> None:
     home.configure('{"state_file": "mine.json"}')
     mine = home.paths.config.parent / "mine.json"
     assert f"deleting {mine} resets everything" in home.inside("reset", code=1).stderr
+
+
+def test_use_picks_a_provider_for_every_session_until_it_is_taken_back(served: Home) -> None:
+    assert served.inside("use", "openrouter").stdout == (
+        "openrouter is used first, until you say: rate-limit-sidecar use --auto\n"
+    )
+    assert "Picked by hand: openrouter\n" in served.inside("status").stdout
+    assert served.inside("use", "openrouter", "--for", "2h").stdout == "openrouter is used first, for 2 h\n"
+    assert "Picked by hand: openrouter until " in served.inside("status").stdout
+    assert served.inside("use", "--auto").stdout == "every session uses what is selected in it\n"
+    assert "Picked" not in served.inside("status").stdout
+
+
+def test_use_names_what_it_misses(served: Home) -> None:
+    assert "name a provider, or say --auto" in served.inside("use", code=2).stderr
+    assert "name a provider, or say --auto" in served.inside("use", "openrouter", "--auto", code=2).stderr
+    assert "no provider 'nobody'; known are: " in served.inside("use", "nobody", code=1).stderr

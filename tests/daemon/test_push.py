@@ -6,7 +6,8 @@ import json
 import pytest
 
 from sidecar.core.decisions import Notice, Reason, Toast
-from sidecar.daemon.push import QUEUE, SUBSCRIBERS, Broadcaster, TooManyError
+from sidecar.core.glance import Glance
+from sidecar.daemon.push import QUEUE, STATUS_PAUSE_S, SUBSCRIBERS, Broadcaster, Subscriber, TooManyError
 
 
 def notice(number: int) -> Notice:
@@ -74,3 +75,52 @@ async def test_there_is_a_bound() -> None:
     contexts[0].__exit__(None, None, None)
     with push.subscribe():
         assert len(push) == SUBSCRIBERS
+
+
+def picture(number: int, at: float = 0) -> Glance:
+    return Glance(at=at, current=f"alpha/m{number}", picked=None, sessions={}, providers=())
+
+
+async def test_the_status_goes_to_those_who_asked_for_it_at_once_and_when_it_is_another_one() -> None:
+    push, shown = Broadcaster(), iter([picture(1), picture(2), picture(2, at=9), picture(3)])
+    push.changed()
+    push.picture = lambda: next(shown)
+    with push.subscribe() as other, push.subscribe(status=True) as one:
+        assert await status_of(one) == "alpha/m1"
+        push.changed()
+        push.changed()
+        assert await status_of(one) == "alpha/m2"
+        push.changed()
+        with pytest.raises(TimeoutError):
+            await one.next(STATUS_PAUSE_S * 2)
+        push.changed()
+        assert await status_of(one) == "alpha/m3"
+        with pytest.raises(TimeoutError):
+            await other.next(0)
+
+
+async def test_changes_in_quick_succession_are_one_push() -> None:
+    push, made = Broadcaster(), 0
+
+    def count() -> Glance:
+        nonlocal made
+        made += 1
+        return picture(made)
+
+    push.picture = count
+    with push.subscribe(status=True) as one:
+        await one.next(1)
+        for _ in range(50):
+            push.changed()
+            await asyncio.sleep(0)
+        await one.next(1)
+        assert made <= 3
+        push.changed()
+    push.close()
+
+
+async def status_of(subscriber: Subscriber) -> str:
+    message = await subscriber.next(5)
+    assert message is not None
+    assert message[0] == "status"
+    return str(json.loads(message[1])["current"])

@@ -33,6 +33,7 @@ async def test_every_route_answers_with_its_model(running: InProcess) -> None:
         ("/v1/targets/enable", {"provider": "alpha"}, Done),
         ("/v1/targets/clear", {"provider": "alpha", "model": "m1"}, Done),
         ("/v1/targets/allow", {"provider": "alpha"}, Done),
+        ("/v1/targets/use", {"provider": "alpha", "for_s": 5}, Done),
         ("/v1/reset", {}, Done),
     ]
     assert {path for path, _, _ in bodies} == {post.path for post in POSTS}
@@ -294,6 +295,30 @@ async def test_the_stream_tells_notices_and_toasts_as_they_happen(running: InPro
         assert name == "event: notice"
         assert json.loads(data.removeprefix("data: "))["event"] == "control"
         assert toast.startswith("event: toast\ndata: {")
+
+
+async def test_the_stream_tells_the_status_to_those_who_ask_for_it(running: InProcess) -> None:
+    await running.post("/v1/hello", HELLO)
+    async with running.http.get("/v1/stream?status=1") as answer:
+        _, first = await lines(answer, 2)
+        await running.post("/v1/route", request())
+        (second,) = await lines(answer, 1)
+    before, after = (json.loads(m.removeprefix("event: status\ndata: ")) for m in (first, second))
+    assert [p["requests"] for p in before["providers"]] == [0, 0]
+    assert [p["requests"] for p in after["providers"]] == [1, 0]
+    assert after["sessions"] == {"s1": {"wanted": "alpha/m1", "current": "alpha/m1"}}
+    assert (await running.ask("GET", "/v1/stream?status=yes")).status == 422
+
+
+async def test_the_status_follows_the_clock_while_somebody_looks(running: InProcess) -> None:
+    await running.post("/v1/hello", HELLO)
+    await running.post("/v1/outcome", limited())
+    async with running.http.get("/v1/stream?status=1") as answer:
+        await lines(answer, 2)
+        running.clock.now += 601
+        running.daemon.tick()
+        (later,) = await lines(answer, 1)
+    assert json.loads(later.removeprefix("event: status\ndata: "))["providers"][0]["state"] == "available"
 
 
 async def test_streams_have_a_heartbeat(running: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:

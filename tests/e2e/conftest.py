@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,6 +43,14 @@ def opencode() -> Path:
     if os.environ.get("RATE_LIMIT_REQUIRE_OPENCODE"):
         pytest.fail(f"OPENCODE_BIN={named!r} is not there; ./setup.sh --test installs it")
     pytest.skip("OPENCODE_BIN does not name an OpenCode binary; ./setup.sh --test installs one")
+
+
+@pytest.fixture
+def tmux() -> None:
+    """What the TUI runs in; `./setup.sh --test` installs it where it can."""
+    if shutil.which("tmux") is None:
+        missing = pytest.fail if os.environ.get("CI") else pytest.skip
+        missing("tmux is not installed")
 
 
 @pytest.fixture(scope="session")

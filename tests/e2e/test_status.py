@@ -1,11 +1,6 @@
-"""What a person sees: the status command in OpenCode without a model call, the report, the toast."""
+"""What a person sees: the status command in OpenCode without a model call, the report, the log."""
 
 import asyncio
-import os
-import shutil
-import subprocess
-from pathlib import Path
-from typing import Self
 
 import pytest
 
@@ -65,60 +60,3 @@ async def test_opencode_s_own_log_names_the_switch(house: House) -> None:
 
 def _names_the_switch(line: str) -> bool:
     return "rate-limit-sidecar" in line and "alpha/m1" in line and "beta/m1" in line
-
-
-class Terminal:
-    """The real TUI in tmux."""
-
-    def __init__(self, house: House, root: Path) -> None:
-        self._socket = str(root / "tmux")
-        self._house = house
-
-    def __enter__(self) -> Self:
-        environment = [f"{k}={v}" for k, v in self._house.home.environment.items()]
-        command = ["env", "-i", *environment, str(self._house.home.binary), str(self._house.home.project)]
-        self._tmux("new-session", "-d", "-x", "120", "-y", "40", "-s", "t", *command)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._tmux("kill-server")
-
-    def _tmux(self, *arguments: str) -> str:
-        return subprocess.run(
-            ["tmux", "-S", self._socket, *arguments], capture_output=True, text=True, check=True, timeout=10
-        ).stdout
-
-    def type(self, text: str) -> None:
-        self._tmux("send-keys", "-t", "t", "-l", text)
-
-    def enter(self) -> None:
-        self._tmux("send-keys", "-t", "t", "Enter")
-
-    async def shows(self, text: str, *, within_s: float = 20) -> str:
-        for _ in range(int(within_s / 0.1)):
-            screen = self._tmux("capture-pane", "-p", "-t", "t")
-            if text in screen:
-                return screen
-            await asyncio.sleep(0.1)
-        raise AssertionError(f"{text!r} never appeared:\n{self._tmux('capture-pane', '-p', '-t', 't')}")
-
-
-@pytest.fixture
-def tmux() -> None:
-    """What the TUI runs in; `./setup.sh --test` installs it where it can."""
-    if shutil.which("tmux") is None:
-        missing = pytest.fail if os.environ.get("CI") else pytest.skip
-        missing("tmux is not installed")
-
-
-@pytest.mark.usefixtures("tmux")
-async def test_the_tui_shows_the_answer_the_prompt_once_and_the_toast(house: House, tmp_path: Path) -> None:
-    house.providers.script("alpha/m1", limited(429, retry_after="90"))
-    with Terminal(house, tmp_path) as terminal:
-        await terminal.shows("Ask anything")
-        terminal.type("tell me of lighthouses")
-        await terminal.shows("tell me of lighthouses")
-        terminal.enter()
-        await terminal.shows("Switched to beta/m1")
-        screen = await terminal.shows("answer from beta/m1")
-        assert screen.count("tell me of lighthouses") == 1
