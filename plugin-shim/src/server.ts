@@ -93,6 +93,7 @@ const server: Plugin = async (input: PluginInput, options?: Record<string, unkno
         session.fresh = session.stopped = false
         const target = (session.chosen = targetOf(message.model))
         await sidecar.renew()
+        welcome.met()
         const decision = await sidecar.route({
           at: "message",
           session: session.id,

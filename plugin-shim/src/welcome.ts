@@ -19,6 +19,8 @@ export class Welcome {
   #warned = new Set<string>()
   /** Why running turns were not moved, as it was said last; undefined while they are. */
   #held: string | undefined
+  /** What is to be shown once somebody is there. */
+  #waiting: Toast[] | undefined = []
 
   constructor(host: Host) {
     this.#host = host
@@ -30,7 +32,19 @@ export class Welcome {
     const why = reply.handover === false ? (reply.handover_why ?? "") : undefined
     if (why === this.#held) return
     this.#held = why
-    this.#host.toast(why === undefined ? MOVED : { ...HELD, message: `${why} ${HELD.message}`.trim() })
+    this.#show(why === undefined ? MOVED : { ...HELD, message: `${why} ${HELD.message}`.trim() })
+  }
+
+  /** A person has sent a message. What is shown before that nobody sees: the TUI is still putting itself together. */
+  met(): void {
+    const waiting = this.#waiting ?? []
+    this.#waiting = undefined
+    for (const toast of waiting) this.#host.toast(toast)
+  }
+
+  #show(toast: Toast): void {
+    if (this.#waiting) this.#waiting.push(toast)
+    else this.#host.toast(toast)
   }
 
   #warn(warnings: string[]): void {
@@ -38,15 +52,14 @@ export class Welcome {
     this.#warned = new Set(warnings)
     for (const warning of news) this.#host.log("warn", warning)
     if (news.length > 0) {
-      this.#host.toast({ title: "Rate-limit configuration", message: news.join("\n"), variant: "warning" })
+      this.#show({ title: "Rate-limit configuration", message: news.join("\n"), variant: "warning" })
     }
   }
 }
 
 const HELD: Toast = {
   title: "Running turns are not moved",
-  message:
-    "Until it has passed one, a turn is moved when it begins, and its requests only to providers of the same format.",
+  message: "Turns are moved when they begin; a running one goes on only at providers of the same format.",
   variant: "warning",
 }
 const MOVED: Toast = {

@@ -12,6 +12,7 @@ function setup() {
     log: (_: string, text: string) => void logs.push(text),
   }
   const welcome = new Welcome(host)
+  welcome.met()
   const hear = (reply: Partial<HelloReply>) => {
     welcome.hear({ protocol: 1, version: "1", ...reply })
     return toasts.splice(0).map(({ title, message }) => [title, message])
@@ -28,12 +29,23 @@ test("an OpenCode that was tried needs no word", () => {
 test("why running turns are not moved is said once, again when the reason changes, and when it is over", () => {
   const { hear } = setup()
   const first = hear({ handover: false, handover_why: "OpenCode 2 is new." })
-  expect(first).toMatchObject([["Running turns are not moved", expect.stringMatching(/^OpenCode 2 is new\. Until/)]])
+  expect(first).toMatchObject([["Running turns are not moved", expect.stringMatching(/^OpenCode 2 is new\. Turns/)]])
   expect(hear({ handover: false, handover_why: "OpenCode 2 is new." })).toEqual([])
-  expect(hear({ handover: false, handover_why: "It failed." })[0]?.[1]).toMatch(/^It failed\. Until/)
+  expect(hear({ handover: false, handover_why: "It failed." })[0]?.[1]).toMatch(/^It failed\. Turns/)
   expect(hear({ handover: true })).toMatchObject([["Running turns are moved", expect.anything()]])
   expect(hear({ handover: true })).toEqual([])
-  expect(hear({ handover: false })[0]?.[1]).toMatch(/^Until/)
+  expect(hear({ handover: false })[0]?.[1]).toMatch(/^Turns/)
+})
+
+test("what nobody could see yet is shown with the first message", () => {
+  const shown: string[] = []
+  const host = { toasts: true, toast: ({ title }: Toast) => void shown.push(title), log: () => undefined }
+  const welcome = new Welcome(host)
+  welcome.hear({ protocol: 1, version: "1", handover: false, handover_why: "New.", warnings: ["a"] })
+  expect(shown).toEqual([])
+  welcome.met()
+  welcome.met()
+  expect(shown).toEqual(["Rate-limit configuration", "Running turns are not moved"])
 })
 
 test("warnings are said once as long as they last", () => {

@@ -31,6 +31,7 @@ SIZE_LIMIT = 262_144
 
 _USERS_ONLY: tuple[jsonc.Path, ...] = (
     ("webhooks",),
+    ("self_test",),
     ("state_file",),
     ("log",),
     ("error_patterns",),

@@ -68,7 +68,7 @@ class SelfTests:
             return Verdict(handover=False, why=f"OpenCode {version} is new to the sidecar; a self-test is running.")
         if result is not None:
             return Verdict(handover=False, why=f"OpenCode {version} failed the self-test: {result.why}.")
-        return Verdict(handover=False, why=f"OpenCode {version} is new to the sidecar; try it with: {_BY_HAND}")
+        return Verdict(handover=False, why=f"OpenCode {version} is new to the sidecar; to try it: {_BY_HAND}.")
 
     async def close(self) -> None:
         """End what runs."""

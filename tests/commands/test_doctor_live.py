@@ -52,6 +52,14 @@ def test_a_binary_that_is_named_but_missing(home: Home) -> None:
     assert "OPENCODE_BIN names /no/where" in home.inside("doctor", "--live", code=1, OPENCODE_BIN="/no/where").stderr
 
 
+def test_a_program_is_found_by_its_name_and_from_where_one_stands(home: Home) -> None:
+    idle(home)
+    (home.project / "mine").symlink_to(home.bin / "opencode")
+    for named, found in (("opencode", home.bin / "opencode"), ("./mine", home.project / "mine")):
+        done = home.inside("doctor", "--live", "--only", "1.0.0", "--opencode", named, code=1)
+        assert f"{found} is version {NEW}" in done.stderr
+
+
 def test_another_version_than_the_one_in_question_is_left_alone(home: Home) -> None:
     program = idle(home)
     done = home.inside("doctor", "--live", "--only", "1.0.0", "--opencode", program, code=1)

@@ -123,6 +123,7 @@ class TestProject:
         ("text", "key"),
         [
             ('{"webhooks": [{"url": "https://example.invalid"}]}', "webhooks"),
+            ('{"self_test": false}', "self_test"),
             ('{"state_file": "/etc/passwd"}', "state_file"),
             ('{"log": {"file": "/etc/passwd"}}', "log"),
             ('{"error_patterns": [{"match": "(a+)+$", "kind": "quota"}]}', "error_patterns"),

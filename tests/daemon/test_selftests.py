@@ -106,13 +106,13 @@ async def test_the_program_on_path_is_taken_when_the_window_names_none(yard: Yar
 async def test_without_a_program_the_person_is_told_what_to_do(yard: Yard) -> None:
     for _ in range(2):
         verdict = yard.tests.judge(hello())
-        assert verdict.why == f"OpenCode {NEW} is new to the sidecar; try it with: rate-limit-sidecar doctor --live"
+        assert verdict.why == f"OpenCode {NEW} is new to the sidecar; to try it: rate-limit-sidecar doctor --live."
     assert yard.events() == ["OpenCode is new and its program was not found"]
 
 
 async def test_where_self_tests_are_switched_off_none_is_started(yard: Yard) -> None:
     yard.enabled = False
-    assert "try it with" in yard.tests.judge(hello(executable=yard.program(IDLE))).why
+    assert "to try it" in yard.tests.judge(hello(executable=yard.program(IDLE))).why
     assert yard.log.lines == []
 
 
