@@ -30,8 +30,6 @@ SLICE: Final = 500
 MOST_GROUPS: Final = 2_000
 OTHER: Final = "other"
 _NAME, _TEXT = 512, 2_000
-# A message's end and its request's are written down by two clocks' reading of one moment.
-_SLACK_S = 2.0
 
 AMOUNTS: Final = ("requests", "answered", "failed", "aborted", "input", "output", "reasoning", "cache_read",
                   "cache_write", "nano_usd", "latency_n", "latency_ms", "first_token_n", "first_token_ms")  # fmt: skip
@@ -134,7 +132,8 @@ class Tables:
     def _ended(self, record: AttemptEnded) -> None:
         found = self._find(record.session, record.attempt)
         if found is None:
-            row, group = self._insert(record, attempt=record.attempt)
+            sent = record.at - (record.latency_ms or 0.0) / 1000
+            row, group = self._insert(record._replace(at=sent), attempt=record.attempt)
         else:
             row, group, known = found
             if known:
@@ -187,7 +186,8 @@ class Tables:
             " AND ended IN ('', 'ok', 'empty', 'aborted') ORDER BY turn = ? DESC, id DESC LIMIT 20",
             (record.session[:_NAME], *record.target, record.turn[:_NAME]),
         ).fetchall()
-        latest = float("inf") if record.completed is None else record.completed + _SLACK_S
+        # Editor and daemon read one clock; the request of the next step is sent after this one's message is complete.
+        latest = float("inf") if record.completed is None else record.completed
         best = next((row for row in rows if row[-1] <= latest), next(iter(rows), None))
         return None if best is None else (best[0], tuple(best[1:6]))
 

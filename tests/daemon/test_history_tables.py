@@ -52,12 +52,14 @@ def test_an_attempt_is_one_row_from_its_begin_to_what_it_used(kept: Kept) -> Non
     assert kept.rows("SELECT requests, ended FROM attempts") == [(1, "")]
     kept.write(ended())
     kept.write(used())
-    columns = "at, day, session, turn, attempt, message, agent, project, provider, model, requests, ended, status"
-    assert kept.rows(f"SELECT {columns} FROM attempts") == [
+    columns = (
+        "SELECT at, day, session, turn, attempt, message, agent, project, provider, model, requests, ended, status"
+    )
+    assert kept.rows(columns + " FROM attempts") == [
         (AT, "2027-01-15", "s1", "t1", "a1", "m1", "build", "/home/me/x", "alpha", "m1", 1, "ok", 200)
     ]
-    numbers = "latency_ms, first_token_ms, input, output, reasoning, cache_read, cache_write, nano_usd"
-    assert kept.rows(f"SELECT {numbers} FROM attempts") == [(2_000, 500, 100, 20, 5, 1_000, 7, 250_000_000)]
+    numbers = "SELECT latency_ms, first_token_ms, input, output, reasoning, cache_read, cache_write, nano_usd"
+    assert kept.rows(numbers + " FROM attempts") == [(2_000, 500, 100, 20, 5, 1_000, 7, 250_000_000)]
     total = kept.total()
     assert (total["requests"], total["answered"], total["cost_usd"]) == (1, 1, 0.25)
     assert total["latency_ms"] == {"average": 2_000, "p95": pytest.approx(2_000, rel=0.05), "count": 1}

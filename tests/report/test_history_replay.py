@@ -80,7 +80,13 @@ class Replay(RuleBasedStateMachine):
 
     @rule(session=SESSIONS, at=TARGETS, agent=AGENTS, project=PROJECTS)
     def attempt(self, session: str, at: str, agent: str, project: str) -> None:
-        about = {"session": session, "turn": self.new("t"), "agent": agent, "directory": project, "target": ref(at)}
+        about: dict[str, Any] = {
+            "session": session,
+            "turn": self.new("t"),
+            "agent": agent,
+            "directory": project,
+            "target": ref(at),
+        }
         name = self.new("a")
         decision = self.world.engine.route(Route(**about, attempt=name), self.world.now)
         self.drain()
@@ -133,19 +139,26 @@ class Replay(RuleBasedStateMachine):
         """Complete a message of a session whose attempts are reported: tokens and cost, no request."""
         outcome = self.reported[which % len(self.reported)]
         target = outcome.target.target
-        self.tell(outcome.session, outcome.turn, (*target, outcome.agent, outcome.directory), amounts, cents, twice)
+        self.tell(
+            outcome.session,
+            outcome.turn,
+            (*target, outcome.agent, outcome.directory),
+            amounts,
+            cents=cents,
+            twice=twice,
+        )
 
     @rule(at=TARGETS, agent=AGENTS, project=PROJECTS, amounts=st.tuples(*[AMOUNTS] * 5), failed=st.booleans())
     def only_message(self, at: str, agent: str, project: str, amounts: tuple[int, ...], failed: bool) -> None:
         """Complete a message of an agent that reports nothing else: a request."""
         group = (*ref(at).target, agent, project)
         error = {"error": {"name": "APIError", "data": {"statusCode": 503}}} if failed else {}
-        self.tell("foreign", "t", group, amounts, 7, twice=True, **error)
+        self.tell("foreign", "t", group, amounts, cents=7, twice=True, **error)
         self.sent[group].numbers["requests"] += 1
         self.sent[group].numbers["failed" if failed else "answered"] += 1
 
     def tell(
-        self, session: str, turn: str, group: Group, amounts: tuple[int, ...], cents: int, twice: bool, **more: Any
+        self, session: str, turn: str, group: Group, amounts: tuple[int, ...], *, cents: int, twice: bool, **more: Any
     ) -> None:
         plain, output, reasoning, read, write = amounts
         info = {

@@ -1,5 +1,6 @@
 """The reports on the history as people read them, and every number in them held against a plain recount."""
 
+import sqlite3
 import stat
 from collections.abc import Callable
 from datetime import UTC, date, timedelta, timezone
@@ -297,9 +298,9 @@ def test_what_cannot_be_read_is_explained(tmp_path: Path, write: Callable[..., P
     with pytest.raises(HistoryError, match=r"bad\.db cannot be read"), opened(bad):
         pass
     path = write(began())
-    file = HistoryFile(path, opened=lambda db: db.execute("PRAGMA user_version = 9"))
-    file.write([began("a2")])
-    file.close()
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version = 9")
+    db.close()
     with pytest.raises(HistoryError, match=r"of version 9.*restart"), opened(path):
         pass
 
