@@ -47,6 +47,7 @@ CREATE TABLE attempts (
 );
 CREATE UNIQUE INDEX attempts_by_attempt ON attempts (session, attempt) WHERE attempt <> '';
 CREATE UNIQUE INDEX attempts_by_message ON attempts (session, message) WHERE message <> '';
+CREATE INDEX attempts_without_message ON attempts (session, turn) WHERE attempt <> '' AND message = '';
 CREATE INDEX attempts_by_at ON attempts (at);
 CREATE TABLE daily (
   day TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, agent TEXT NOT NULL, project TEXT NOT NULL,
@@ -179,13 +180,17 @@ class Tables:
             self._count(group, name, amount)
 
     def _answering(self, record: StepUsed) -> tuple[int, _Group] | None:
-        """Find the attempt a message came from: of its session and target the last before the message was complete."""
-        rows = self._db.execute(
-            "SELECT id, day, provider, model, agent, project, at FROM attempts"
-            " WHERE session = ? AND attempt <> '' AND provider = ? AND model = ? AND message = ''"
-            " AND ended IN ('', 'ok', 'empty', 'aborted') ORDER BY turn = ? DESC, id DESC LIMIT 20",
-            (record.session[:_NAME], *record.target, record.turn[:_NAME]),
-        ).fetchall()
+        """Find the attempt a message came from: of its session, target and agent the last before it was complete."""
+        query = (
+            "SELECT id, day, provider, model, agent, project, at FROM attempts WHERE session = ?{} AND attempt <> ''"
+            " AND message = '' AND provider = ? AND model = ? AND agent = ? AND project = ?"
+            " AND ended IN ('', 'ok', 'empty', 'aborted') ORDER BY id DESC LIMIT 20"
+        )
+        session, turn = record.session[:_NAME], record.turn[:_NAME]
+        group = (*record.target, record.agent[:_NAME], record.directory)
+        rows = self._db.execute(query.format(" AND turn = ?"), (session, turn, *group)).fetchall()
+        if not rows:
+            rows = self._db.execute(query.format(""), (session, *group)).fetchall()
         # Editor and daemon read one clock; the request of the next step is sent after this one's message is complete.
         latest = float("inf") if record.completed is None else record.completed
         best = next((row for row in rows if row[-1] <= latest), next(iter(rows), None))

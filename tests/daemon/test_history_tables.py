@@ -101,6 +101,8 @@ def test_every_way_to_end_is_counted_by_its_name(kept: Kept) -> None:
         (used(turn="t0"), "one"),
         (used(target=BETA), ""),
         (used(session="s2"), ""),
+        (used(agent="plan"), ""),
+        (used(directory="/elsewhere"), ""),
     ],
 )
 def test_what_a_message_used_finds_the_attempt_that_answered_it(kept: Kept, message: Any, finds: str) -> None:
@@ -114,8 +116,8 @@ def test_what_a_message_used_finds_the_attempt_that_answered_it(kept: Kept, mess
     )
     assert kept.rows("SELECT attempt, requests FROM attempts WHERE message = 'm1'") == [(finds, int(bool(finds)))]
     with opened(kept.path) as book:
-        whole = book.usage("0000", "agent")["build"]
-    assert (whole.requests, whole.input) == (3, 100)
+        groups = book.usage("0000", "agent").values()
+    assert (sum(g.requests for g in groups), sum(g.input for g in groups)) == (3, 100)
 
 
 def test_one_attempt_takes_one_message(kept: Kept) -> None:

@@ -96,12 +96,14 @@ HISTORY = """\
 08:00:02 switched alpha/m1 → beta/m1: too fast (until 08:01:30)  [build, s1]
 08:00:09 nothing is free alpha/m1: too fast (until 2027-01-16 08:00)  [plan, s2]
 08:00:20 budget used up beta: $4.00 of $4 a day are spent
+08:00:30 configuration: a new configuration is in force
 """
 
 
 def happenings() -> list[Item]:
     bare: dict[str, Any] = {"session": "", "agent": "", "until": None}
     disable = Reason(code="disable", text="disable anthropic, by hand")
+    configured = Reason(code="configured", text="a new configuration is in force")
     spent = Reason(code="budget", text="$4.00 of $4 a day are spent")
     return [
         notice("control", at=AT - DAY + 2, source="anthropic", reason=disable, **bare),
@@ -109,6 +111,7 @@ def happenings() -> list[Item]:
         notice("switch"),
         notice("all_limited", at=AT + 9, until=AT + DAY, session="s2", agent="plan"),
         notice("budget", at=AT + 20, source="beta", reason=spent, **bare),
+        notice("control", at=AT + 30, source=None, reason=configured, **bare),
     ]
 
 
@@ -117,15 +120,15 @@ def test_history_in_the_readers_own_time(write: Callable[..., Path]) -> None:
     with opened(path) as book:
         assert history.render(book.happened(50), UTC) == HISTORY
         there = history.render(book.happened(1), timezone(timedelta(hours=-9)))
-    assert there.startswith("--- Thursday, 2027-01-14 ---\n23:00:20 budget")
+    assert there.startswith("--- Thursday, 2027-01-14 ---\n23:00:30 configuration")
     assert history.render([]) == "Nothing happened: no switch, no failure.\n"
 
 
 @pytest.mark.parametrize(
     ("asked", "events"),
     [
-        ({"count": 2}, ["all_limited", "budget"]),
-        ({"since": AT + 5}, ["all_limited", "budget"]),
+        ({"count": 2}, ["budget", "control"]),
+        ({"since": AT + 5}, ["all_limited", "budget", "control"]),
         ({"session": "s2"}, ["all_limited"]),
         ({"session": "s"}, []),
         ({"target": "beta"}, ["switch", "budget"]),
