@@ -12,10 +12,8 @@ from datetime import datetime, tzinfo
 from typing import Any, Final
 
 from sidecar.core.decisions import Notice
-from sidecar.core.records import AttemptBegan, AttemptEnded, Decided, Record, StepUsed
+from sidecar.core.records import AttemptBegan, AttemptEnded, Decided, Item, StepUsed
 from sidecar.core.spread import Spread, class_of, merge
-
-Item = Record | Notice
 
 VERSION: Final = 1
 DAYS_KEPT: Final = 366

@@ -4,6 +4,7 @@ import functools
 import os
 import sqlite3
 import stat
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC
@@ -181,6 +182,19 @@ def test_a_place_that_cannot_be_written_is_waited_for(desk: Desk) -> None:
     desk.path.parent.unlink()
     assert desk.put() is None
     assert desk.requests() == 1
+
+
+def test_a_python_without_sqlite_has_no_history_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sidecar.daemon.history_file", None)
+    history = History(tmp_path / "history.db", Recorder(), clock=lambda: AT)
+    history.put(began())
+    assert history.work() == 1.0
+    assert "not written" in (history.problem or "")
+    monkeypatch.undo()
+    history.work()
+    assert history.written == 1
+    assert not history.problem
+    history._database().close()
 
 
 def test_what_does_not_fit_into_the_queue_is_lost_and_counted(tmp_path: Path) -> None:

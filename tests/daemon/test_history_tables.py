@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from sidecar.core.records import Tokens
+from sidecar.core.records import Item, Tokens
 from sidecar.core.target import Target
 from sidecar.daemon import history_tables
 from sidecar.daemon.history_file import HistoryFile
-from sidecar.daemon.history_tables import Item
 from sidecar.report.book import opened
 from tests.daemon.history_world import ALPHA, AT, BETA, began, decided, ended, notice, used
 

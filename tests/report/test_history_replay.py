@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from sidecar.core.events import EditorEvent, EditorEvents, Outcome, Route
+from sidecar.core.records import Item
 from sidecar.core.spread import percentile
 from sidecar.daemon.history_file import HistoryFile
-from sidecar.daemon.history_tables import Item
 from sidecar.report.book import opened
 from tests.core.world import RATE_LIMITED, World, provider, ref
 
@@ -65,6 +65,7 @@ class Replay(RuleBasedStateMachine):
         self.sent: dict[Group, Tally] = defaultdict(Tally)
         self.open: list[dict[str, Any]] = []
         self.reported: list[Outcome] = []
+        self.told: list[Outcome] = []  # of these, messages may still come
         self.ids = 0
 
     def teardown(self) -> None:
@@ -107,6 +108,7 @@ class Replay(RuleBasedStateMachine):
             self.world.engine.outcome(event, self.world.now)
         self.drain()
         self.reported.append(event)
+        self.told.append(event)
         tally = self.sent[about["group"]]
         tally.numbers[{"ok": "answered", "aborted": "aborted"}.get(how, "failed")] += 1
         if how == "ok":
@@ -133,11 +135,11 @@ class Replay(RuleBasedStateMachine):
         tally.numbers["requests"] += 1
         tally.numbers["answered" if how == "ok" else "failed"] += 1
 
-    @precondition(lambda self: self.reported)
+    @precondition(lambda self: self.told)
     @rule(which=st.integers(0), amounts=st.tuples(*[AMOUNTS] * 5), cents=st.integers(0, 1_000), twice=st.booleans())
     def message(self, which: int, amounts: tuple[int, ...], cents: int, twice: bool) -> None:
         """Complete a message of a session whose attempts are reported: tokens and cost, no request."""
-        outcome = self.reported[which % len(self.reported)]
+        outcome = self.told[which % len(self.told)]
         target = outcome.target.target
         self.tell(
             outcome.session,
@@ -199,6 +201,9 @@ class Replay(RuleBasedStateMachine):
         """Restart daemon and engine; the newest outcomes are reported again, because nobody heard them acknowledged."""
         self.world.restart()
         self.file.close()
+        # Which providers a session reported is not kept: a message that outlives a restart, of a session that has since
+        # gone to another provider, would be taken for one of an agent that reports only messages.
+        self.told.clear()
         for event in self.reported[-3:]:
             self.world.engine.outcome(event, self.world.now)
         self.drain()

@@ -11,10 +11,9 @@ import pytest
 
 from sidecar.core.decisions import Decision, FailureInfo, Reason, Rejected
 from sidecar.core.failure import Kind, Scope
-from sidecar.core.records import Tokens
+from sidecar.core.records import Item, Tokens
 from sidecar.core.target import Target
 from sidecar.daemon.history_file import HistoryFile
-from sidecar.daemon.history_tables import Item
 from sidecar.report import history, numbers, usage, why
 from sidecar.report.book import Book, HistoryError, opened
 from tests.daemon.history_world import AT, BETA, began, decided, ended, notice, used
