@@ -135,6 +135,19 @@ def test_a_newer_file_is_set_aside_whole(desk: Desk) -> None:
     assert desk.requests() == 1
 
 
+def test_a_damaged_file_that_cannot_be_moved_is_waited_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.path.parent.mkdir(mode=0o700)
+    desk.path.write_bytes(b"no database" * 1_000)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", lambda *_: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+        assert [desk.put(began()), desk.put()] == [1.0, 2.0]
+        assert "it cannot be moved: Permission denied" in desk.problem
+    assert desk.put() == 4.0
+    assert desk.put() is None
+    assert desk.requests() == 1
+    assert len(desk.log.warnings()) == 1
+
+
 def test_only_the_newest_few_that_were_set_aside_are_kept(desk: Desk) -> None:
     desk.path.parent.mkdir(mode=0o700)
     for _ in range(KEPT_ASIDE + 2):

@@ -294,6 +294,12 @@ def test_reading_changes_nothing(write: Callable[..., Path]) -> None:
     assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
 
 
+def test_it_is_read_where_nothing_may_be_written_beside_it(write: Callable[..., Path]) -> None:
+    path = write(began())
+    path.with_name("history.db-shm").mkdir()  # in its place SQLite can make no file, as on a read-only disk
+    assert requests(path) == 1
+
+
 def test_what_cannot_be_read_is_explained(tmp_path: Path, write: Callable[..., Path]) -> None:
     bad = tmp_path / "bad.db"
     bad.write_bytes(b"no database" * 1_000)
