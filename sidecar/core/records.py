@@ -6,7 +6,7 @@ only. Tuples, because one is made for every request and must cost nothing. Nothi
 
 from typing import Literal, NamedTuple
 
-from sidecar.core.decisions import Decision
+from sidecar.core.decisions import Decision, Notice
 from sidecar.core.events import Outcome, Route
 from sidecar.core.failure import Failure, Kind
 from sidecar.core.target import Target
@@ -97,6 +97,8 @@ class Decided(NamedTuple):
 
 
 Record = AttemptBegan | AttemptEnded | StepUsed | Decided
+Item = Record | Notice
+"""Everything the history takes."""
 
 
 def began(event: Route, attempt: str, now: float) -> AttemptBegan:

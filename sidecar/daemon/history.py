@@ -2,22 +2,23 @@
 
 `put` is all that the event loop does. What the database refuses stays queued and is tried again; what does not fit into
 the queue is lost and counted. Which rows come of a record is `history_tables.py`, the file's own troubles are
-`history_file.py`.
+`history_file.py`; that is loaded by the thread, so that even a Python without SQLite has a daemon.
 """
 
 import asyncio
-import sqlite3
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from datetime import tzinfo
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from sidecar.daemon.history_file import HistoryFile, UnusableError
-from sidecar.daemon.history_tables import Item
+from sidecar.core.records import Item
 from sidecar.daemon.store import Log
+
+if TYPE_CHECKING:
+    from sidecar.daemon.history_file import HistoryFile
 
 QUEUE: Final = 20_000
 BATCH: Final = 500
@@ -25,8 +26,14 @@ GATHER_S: Final = 0.5
 RETRY_S: Final = (1.0, 60.0)
 PRUNE_S: Final = 600.0
 PATIENCE_S: Final = 2.0
-# What says that a record is at fault and not the file: it must cost no more than the records that came with it.
-_OURS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
+
+
+class TroubleError(Exception):
+    """The file cannot be written now; `kind` is what it is kept as when it must be set aside, None when it may pass."""
+
+    def __init__(self, why: str, kind: str | None = None) -> None:
+        super().__init__(why)
+        self.kind = kind
 
 
 class History:
@@ -39,7 +46,7 @@ class History:
         *,
         clock: Callable[[], float],
         zone: tzinfo | None = None,
-        file: HistoryFile | None = None,
+        file: "HistoryFile | None" = None,
         gather_s: float = GATHER_S,
         retry_s: tuple[float, float] = RETRY_S,
         queue: int = QUEUE,
@@ -49,7 +56,7 @@ class History:
         self.dropped = 0
         self.written = 0
         self._log, self._clock = log, clock
-        self._file = file or HistoryFile(path, zone=zone)
+        self._file, self._zone = file, zone
         self._gather_s, self._retry_s, self._most = gather_s, retry_s, queue
         self._queue: deque[Item] = deque()
         self._wake = threading.Event()
@@ -96,16 +103,14 @@ class History:
         batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH))]
         try:
             if batch:
-                self._file.write(batch)
+                self._database().write(batch)
                 self._succeeded(len(batch))
             more = self._prune()
-        except _OURS as error:
-            return self._lose(batch, error)
-        except (sqlite3.Error, OSError, UnusableError) as error:
+        except (TroubleError, OSError, ImportError) as error:
             # What could not be written goes first again; a batch is written as a whole or not at all.
             self._queue.extendleft(reversed(batch))
             return self._failed(error)
-        except Exception as error:  # noqa: BLE001 - see `_OURS`: nothing may end the thread
+        except Exception as error:  # noqa: BLE001 - a record at fault costs those that came with it, and not the thread
             return self._lose(batch, error)
         return 0.0 if more or self._queue else None
 
@@ -125,9 +130,9 @@ class History:
         self._failures += 1
         aside: Path | None = None
         why = str(error)
-        if isinstance(error, UnusableError):
+        if isinstance(error, TroubleError) and error.kind is not None:
             try:
-                aside = self._file.set_aside(error.kind)
+                aside = self._database().set_aside(error.kind)
             except OSError as trouble:
                 why = f"{why}, and it cannot be moved: {trouble.strerror}"
         if self.problem is None:
@@ -145,7 +150,7 @@ class History:
         """Delete a slice of what is old where it is time to; True when more of it waits."""
         if time.monotonic() < self._prune_at:
             return False
-        if self._file.prune(self._clock()):
+        if self._database().prune(self._clock()):
             self._prune_at = time.monotonic() + PRUNE_S
             return False
         return True
@@ -161,7 +166,15 @@ class History:
         self.work()
         while self._queue and self.problem is None:
             self.work()
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+
+    def _database(self) -> "HistoryFile":
+        if self._file is None:
+            from sidecar.daemon.history_file import HistoryFile  # noqa: PLC0415
+
+            self._file = HistoryFile(self.path, zone=self._zone)
+        return self._file
 
     def _sleep(self) -> None:
         self._wake.clear()

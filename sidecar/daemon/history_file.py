@@ -12,7 +12,9 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Final, TypeVar
 
-from sidecar.daemon.history_tables import SCHEMA, VERSION, Item, Tables
+from sidecar.core.records import Item
+from sidecar.daemon.history import TroubleError
+from sidecar.daemon.history_tables import SCHEMA, VERSION, Tables
 
 T = TypeVar("T")
 
@@ -31,15 +33,8 @@ _DAMAGED = frozenset(
     }
 )
 _PRIMARY = 0xFF
+_OF_ITEMS = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
 _BESIDE = ("-wal", "-shm")
-
-
-class UnusableError(Exception):
-    """The file is no history this program can go on with; `kind` is why, as a part of the name it is kept under."""
-
-    def __init__(self, kind: str, why: str) -> None:
-        super().__init__(why)
-        self.kind = kind
 
 
 class HistoryFile:
@@ -109,10 +104,11 @@ class HistoryFile:
                 with suppress(sqlite3.Error):
                     db.execute("ROLLBACK")
                 raise
-        except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorcode", 0) & _PRIMARY in _DAMAGED:
-                raise UnusableError("damaged", str(error)) from error
+        except _OF_ITEMS:
             raise
+        except sqlite3.Error as error:
+            damaged = getattr(error, "sqlite_errorcode", 0) & _PRIMARY in _DAMAGED
+            raise TroubleError(str(error), "damaged" if damaged else None) from error
         return result
 
     def _connected(self) -> sqlite3.Connection:
@@ -139,10 +135,10 @@ class HistoryFile:
     def _prepare(self, db: sqlite3.Connection) -> None:
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version > VERSION:
-            raise UnusableError("newer", f"it was written by a newer version ({version}; this one reads {VERSION})")
+            raise TroubleError(f"it was written by a newer version ({version}; this one reads {VERSION})", "newer")
         if version == 0:
             if db.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
-                raise UnusableError("damaged", "it is not a usage history")
+                raise TroubleError("it is not a usage history", "damaged")
             db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         # Readers never wait for the writer, and a commit costs no flush of the disk; where files cannot be shared in
         # memory (some network file systems) SQLite stays with its usual journal.

@@ -12,10 +12,8 @@ from datetime import datetime, tzinfo
 from typing import Any, Final
 
 from sidecar.core.decisions import Notice
-from sidecar.core.records import AttemptBegan, AttemptEnded, Decided, Record, StepUsed
+from sidecar.core.records import AttemptBegan, AttemptEnded, Decided, Item, StepUsed
 from sidecar.core.spread import Spread, class_of, merge
-
-Item = Record | Notice
 
 VERSION: Final = 1
 DAYS_KEPT: Final = 366
@@ -30,8 +28,6 @@ SLICE: Final = 500
 MOST_GROUPS: Final = 2_000
 OTHER: Final = "other"
 _NAME, _TEXT = 512, 2_000
-# A message's end and its request's are written down by two clocks' reading of one moment.
-_SLACK_S = 2.0
 
 AMOUNTS: Final = ("requests", "answered", "failed", "aborted", "input", "output", "reasoning", "cache_read",
                   "cache_write", "nano_usd", "latency_n", "latency_ms", "first_token_n", "first_token_ms")  # fmt: skip
@@ -49,6 +45,7 @@ CREATE TABLE attempts (
 );
 CREATE UNIQUE INDEX attempts_by_attempt ON attempts (session, attempt) WHERE attempt <> '';
 CREATE UNIQUE INDEX attempts_by_message ON attempts (session, message) WHERE message <> '';
+CREATE INDEX attempts_without_message ON attempts (session, turn) WHERE attempt <> '' AND message = '';
 CREATE INDEX attempts_by_at ON attempts (at);
 CREATE TABLE daily (
   day TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL, agent TEXT NOT NULL, project TEXT NOT NULL,
@@ -134,7 +131,8 @@ class Tables:
     def _ended(self, record: AttemptEnded) -> None:
         found = self._find(record.session, record.attempt)
         if found is None:
-            row, group = self._insert(record, attempt=record.attempt)
+            sent = record.at - (record.latency_ms or 0.0) / 1000
+            row, group = self._insert(record._replace(at=sent), attempt=record.attempt)
         else:
             row, group, known = found
             if known:
@@ -180,14 +178,19 @@ class Tables:
             self._count(group, name, amount)
 
     def _answering(self, record: StepUsed) -> tuple[int, _Group] | None:
-        """Find the attempt a message came from: of its session and target the last before the message was complete."""
-        rows = self._db.execute(
-            "SELECT id, day, provider, model, agent, project, at FROM attempts"
-            " WHERE session = ? AND attempt <> '' AND provider = ? AND model = ? AND message = ''"
-            " AND ended IN ('', 'ok', 'empty', 'aborted') ORDER BY turn = ? DESC, id DESC LIMIT 20",
-            (record.session[:_NAME], *record.target, record.turn[:_NAME]),
-        ).fetchall()
-        latest = float("inf") if record.completed is None else record.completed + _SLACK_S
+        """Find the attempt a message came from: of its session, target and agent the last before it was complete."""
+        query = (
+            "SELECT id, day, provider, model, agent, project, at FROM attempts WHERE session = ?{} AND attempt <> ''"
+            " AND message = '' AND provider = ? AND model = ? AND agent = ? AND project = ?"
+            " AND ended IN ('', 'ok', 'empty', 'aborted') ORDER BY id DESC LIMIT 20"
+        )
+        session, turn = record.session[:_NAME], record.turn[:_NAME]
+        group = (*record.target, record.agent[:_NAME], record.directory)
+        rows = self._db.execute(query.format(" AND turn = ?"), (session, turn, *group)).fetchall()
+        if not rows:
+            rows = self._db.execute(query.format(""), (session, *group)).fetchall()
+        # Editor and daemon read one clock; the request of the next step is sent after this one's message is complete.
+        latest = float("inf") if record.completed is None else record.completed
         best = next((row for row in rows if row[-1] <= latest), next(iter(rows), None))
         return None if best is None else (best[0], tuple(best[1:6]))
 

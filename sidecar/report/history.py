@@ -18,6 +18,8 @@ _WORDS = {
     "control": "by hand",
     "budget": "budget used up",
 }
+# What is not done by hand though a person's doing is behind it.
+_CODES = {"configured": "configuration"}
 
 
 def render(rows: Iterable[Row], zone: tzinfo | None = None) -> str:
@@ -37,7 +39,7 @@ def render(rows: Iterable[Row], zone: tzinfo | None = None) -> str:
 def line(row: Row, zone: tzinfo | None = None) -> str:
     """Say one event: what, from where to where, why, until when, in which session."""
     way = " → ".join(filter(None, (row["source"], row["target"])))
-    head = _WORDS.get(row["event"], row["event"])
+    head = _CODES.get(row["code"]) or _WORDS.get(row["event"], row["event"])
     where = ", ".join(filter(None, (row["agent"], row["session"])))
     text = f"{head} {way}: {row['text']}" if way else f"{head}: {row['text']}"
     return text + until(row["until"], row["at"], zone) + (f"  [{where}]" if where else "")

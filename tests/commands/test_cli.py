@@ -112,7 +112,7 @@ def test_the_cheap_commands_load_nothing_heavy(home: Home) -> None:
     home.run("start")
     home.refused_once()
     heavy = "aiohttp", "pydantic", "structlog", "watchfiles", "asyncio"
-    for arguments in (["status"], ["enable", "anthropic"], ["stop"]):
+    for arguments in (["status"], ["usage"], ["history"], ["why"], ["enable", "anthropic"], ["stop"]):
         code = f"import sys; from sidecar.cli import main; main({arguments!r}); print(*sys.modules, file=sys.stderr)"
         done = subprocess.run(
             [sys.executable, "-c", code], env=home.environment, capture_output=True, text=True, timeout=30, check=True

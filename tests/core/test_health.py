@@ -378,25 +378,3 @@ def test_a_mended_key_forgives_what_only_a_person_mends() -> None:
     assert set(blocked(health, 0)) == {A2}
     health.fail(WORK, failure(Kind.QUOTA, Scope.ACCOUNT, wait=5), CONFIG, NOW + 1801)
     assert health.claim_probe(WORK, CONFIG, NOW + 1806), "the probe of what is forgiven is over"
-
-
-# ------------------------------------------------------------------------------------------------------ who is soonest
-
-
-def test_the_soonest_is_named() -> None:
-    health = Health()
-    assert health.next_free([], CONFIG, NOW) is None
-    assert health.next_free([A, B], CONFIG, NOW) == (A, NOW)
-    health.fail(A, failure(wait=60), CONFIG, NOW)
-    assert health.next_free([A, B], CONFIG, NOW) == (B, NOW)
-    health.fail(B, failure(wait=30), CONFIG, NOW)
-    assert health.next_free([A, B], CONFIG, NOW) == (B, NOW + 30)
-    health.disable("b", until=NOW + 90)
-    assert health.next_free([B, A], CONFIG, NOW) == (A, NOW + 60)
-    health.disable("a")
-    assert health.next_free([A, B], CONFIG, NOW) == (B, NOW + 90)
-    health.disable("b")
-    assert health.next_free([A, B], CONFIG, NOW) is None
-    health.fail(C, failure(), CONFIG, NOW)
-    health.claim_probe(C, CONFIG, NOW + 5)
-    assert health.next_free([A, C], CONFIG, NOW + 6) == (C, NOW + 5 + PROBE_LEASE_S)

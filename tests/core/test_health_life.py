@@ -47,14 +47,15 @@ class Life(RuleBasedStateMachine):
 
     @rule(who=targets, failure=failures, since=ago, late=late)
     def fail(self, who: Target, failure: Failure, since: float | None, late: float) -> None:
-        before = {t: self.health.next_free([t], CONFIG, self.now) for t in EVERYONE if self.code(t) == "cooling"}
+        before = {t: block for t in EVERYONE if (block := self.cooling(t)) is not None}
         block = self.health.fail(who, failure, CONFIG, self.now - late, started=self.begun(since))
         self.probes.pop(who, None)
-        for t, free in before.items():
-            after = self.health.next_free([t], CONFIG, self.now)
-            assert free is not None
+        for t, earlier in before.items():
+            after = self.cooling(t)
             assert after is not None
-            assert after[1] >= free[1], "a failure frees nobody early"
+            assert earlier.until is not None
+            assert after.until is not None
+            assert after.until >= earlier.until, "a failure frees nobody early"
         if block is not None:
             assert block.until is not None
             assert self.now < block.until <= self.now + 32 * 86400
@@ -137,15 +138,7 @@ class Life(RuleBasedStateMachine):
         before = self.health.to_json()
         for target in EVERYONE:
             block = self.health.blocked(target, CONFIG, self.now)
-            free = self.health.next_free([target], CONFIG, self.now)
-            if block is None:
-                assert free == (target, self.now)
-            elif free is not None:
-                assert free[1] > self.now
-                assert block.until is not None
-                assert free[1] >= block.until
-            else:
-                assert block.until is None
+            assert block is None or block.until is None or block.until > self.now
             self.health.provider_blocked(target.provider, CONFIG, self.now)
         assert self.health.to_json() == before
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import astuple
-from datetime import UTC, datetime, timedelta
 from math import inf, nan, nextafter
 from typing import Any
 
@@ -160,7 +159,6 @@ def test_after_the_clock_went_back_what_lies_ahead_counts_as_of_now_and_only_for
     found = {r.name: r.frees_at for r in usage.readings("anthropic", mine, back)}
     assert found == {"rpm": back + 61, "plan_requests": back + 3600}
     assert usage.full(SONNET, mine, NONE, back + 3600) is None
-    assert list(usage.daily("anthropic", back)) == ["2026-06-30"]
     assert usage.counts("anthropic", back, agent="build").minute.requests == 4
     assert usage.counts("anthropic", back + 61, agent="build").minute.requests == 0
 
@@ -186,7 +184,6 @@ def test_nothing_is_full_before_anything_was_sent() -> None:
         ("plan_requests", 0, False),
     ]
     assert usage.counts("anthropic", T0) == Counts(Amount(), Amount(), Amount())
-    assert usage.daily("anthropic", T0) == {}
     assert usage.targets() == ()
     assert usage.agents("anthropic") == ()
 
@@ -225,20 +222,6 @@ def test_cost_adds_up_without_drift() -> None:
         usage.spend(SONNET, "build", tokens=1, cost=0.1, at=T0)
     assert usage.counts("anthropic", T0).day == Amount(0, 10_000, 1000.0)
     assert usage.counts("anthropic", T0 + 100_000).day == Amount(0, 0, 0.0)
-
-
-def test_daily_totals_are_utc_dates_newest_first_for_a_year() -> None:
-    usage = Usage()
-    midnight = datetime(2026, 7, 1, tzinfo=UTC)
-    for days in range(400, -1, -1):
-        usage.attempt(SONNET if days % 2 else OPUS, "build", (midnight - timedelta(days)).timestamp())
-    usage.spend(OPUS, "plan", tokens=7, cost=0.25, at=midnight.timestamp() + 86399.9)
-    found = usage.daily("anthropic", midnight.timestamp() + 86399.9)
-    assert list(found) == [(midnight - timedelta(days)).date().isoformat() for days in range(366)]
-    assert found["2026-07-01"] == Amount(1, 7, 0.25)
-    assert found["2026-06-30"] == Amount(1, 0, 0.0)
-    assert len(usage.daily("anthropic", T0, model=OPUS.model)) == 183
-    assert list(usage.daily("anthropic", midnight.timestamp() + 366 * 86400)) == []
 
 
 def test_agents_beyond_the_most_are_counted_together_until_others_were_idle_for_more_than_two_days() -> None:

@@ -49,9 +49,8 @@ def everything_used() -> Usage:
         (("anthropic", "nothing"), TARGETS),
     ],
 )
-def test_reset_counts_from_zero_but_keeps_the_record(arguments: tuple[str, ...], left: tuple[Target, ...]) -> None:
+def test_reset_counts_from_zero(arguments: tuple[str, ...], left: tuple[Target, ...]) -> None:
     usage = everything_used()
-    before = usage.daily("anthropic", T0)
     usage.reset(*arguments)
     plan = Limits(plan=PlanWindow(requests=50))
     for target in TARGETS:
@@ -63,7 +62,6 @@ def test_reset_counts_from_zero_but_keeps_the_record(arguments: tuple[str, ...],
     assert usage.counts("anthropic", T0).day.requests == of_provider
     (reading,) = usage.readings("anthropic", plan, T0)
     assert reading.used == (4 if of_provider else 0), "a plan window does not tell its models apart"
-    assert usage.daily("anthropic", T0) == before
 
 
 @given(recorded=events(onward, late=(0.0, 500.0)), mine=limits, rest=onward)
@@ -83,7 +81,6 @@ def test_saving_and_loading_changes_no_answer(recorded: list[Event], mine: Limit
             assert again.readings(target.provider, mine, now, model=model) == usage.readings(
                 target.provider, mine, now, model=model
             )
-            assert again.daily(target.provider, now, model=model) == usage.daily(target.provider, now, model=model)
             for agent in (None, "plan"):
                 assert again.counts(target.provider, now, model=model, agent=agent) == usage.counts(
                     target.provider, now, model=model, agent=agent
@@ -116,12 +113,12 @@ def test_what_has_left_every_window_is_not_saved() -> None:
     usage = everything_used()
     usage.attempt(ROUTER, "build", T0 + 3 * 86400)
     saved = usage.to_json()["providers"]
-    assert list(saved["anthropic"]["models"][OPUS.model]) == ["plan", "days"]
+    assert list(saved["anthropic"]["models"][OPUS.model]) == ["plan"]
     assert list(saved["openrouter"]["models"][ROUTER.model]["agents"]) == ["build"]
     assert Usage().to_json() == {"providers": {}}
     used = used_in_tests()
     used.reset()
-    assert list(used.to_json()["providers"]["anthropic"]["models"][SONNET.model]) == ["days"]
+    assert used.to_json() == {"providers": {"anthropic": {}}}
 
 
 def test_a_state_saved_before_the_clock_went_back_counts_as_of_now() -> None:
@@ -149,10 +146,22 @@ def test_the_state_is_bounded_however_much_is_counted() -> None:
         ({"providers": []}, "providers"),
         ({"providers": {"p": 1}}, "providers.p"),
         ({"providers": {"p": {"plan": [1.0, 2.0, 3]}}}, "providers.p.plan"),
-        ({"providers": {"p": {"models": {"m": {"days": [[1, 2, 3]]}}}}}, "providers.p.models.m.days.0"),
-        ({"providers": {"p": {"models": {"m": {"days": [[1, -2, 3, 0]]}}}}}, "providers.p.models.m.days.0.1"),
-        ({"providers": {"p": {"models": {"m": {"days": [[1, 2, 3, nan]]}}}}}, "providers.p.models.m.days.0.3"),
-        ({"providers": {"p": {"models": {"m": {"days": [[10**31, 2, 3, 0]]}}}}}, "providers.p.models.m.days.0.0"),
+        (
+            {"providers": {"p": {"models": {"m": {"agents": {"a": {"quarters": [[1, 2, 3]]}}}}}}},
+            "m.agents.a.quarters.0",
+        ),
+        (
+            {"providers": {"p": {"models": {"m": {"agents": {"a": {"quarters": [[1, -2, 3, 0]]}}}}}}},
+            "m.agents.a.quarters.0.1",
+        ),
+        (
+            {"providers": {"p": {"models": {"m": {"agents": {"a": {"quarters": [[1, 2, 3, nan]]}}}}}}},
+            "m.agents.a.quarters.0.3",
+        ),
+        (
+            {"providers": {"p": {"models": {"m": {"agents": {"a": {"quarters": [[10**31, 2, 3, 0]]}}}}}}},
+            "m.agents.a.quarters.0.0",
+        ),
         (
             {"providers": {"p": {"models": {"m": {"agents": {"a": {"minutes": [[1.5, 1, 1, 0]]}}}}}}},
             "m.agents.a.minutes.0.0",

@@ -4,6 +4,7 @@ import functools
 import os
 import sqlite3
 import stat
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC
@@ -17,7 +18,7 @@ from sidecar.daemon.history_file import KEPT_ASIDE, HistoryFile
 from sidecar.daemon.places import history_file
 from sidecar.report.book import opened
 from tests.daemon.conftest import Clock, InProcess, Recorder, limited, outcome, request, until
-from tests.daemon.history_world import AT, began, ended, used
+from tests.daemon.history_world import AT, began, ended
 
 
 class Desk:
@@ -38,6 +39,10 @@ class Desk:
         for item in items:
             self.history.put(item)
         return self.history.work()
+
+    @property
+    def problem(self) -> str:
+        return self.history.problem or ""
 
     def requests(self) -> int:
         with opened(self.path) as book:
@@ -91,9 +96,9 @@ def test_a_damaged_file_is_set_aside_once_with_one_warning(desk: Desk, what: str
         db.close()
     before = desk.path.read_bytes()
     assert desk.put(began()) == 0.0
-    assert desk.history.problem is not None
+    assert "not written" in desk.problem
     assert desk.put() is None
-    assert desk.history.problem is None
+    assert not desk.problem
     assert desk.requests() == 1
     (name,) = desk.aside()
     assert name.startswith("history.db.damaged-")
@@ -111,7 +116,7 @@ def test_damage_that_appears_while_it_is_open_is_found_and_mended(desk: Desk) ->
     desk.path.write_bytes(content)
     for i in range(3):
         desk.put(began(f"b{i}"))
-    assert desk.history.problem is None
+    assert not desk.problem
     assert desk.requests() == 3
     assert len(desk.aside()) == 1
 
@@ -130,6 +135,19 @@ def test_a_newer_file_is_set_aside_whole(desk: Desk) -> None:
     assert desk.requests() == 1
 
 
+def test_a_damaged_file_that_cannot_be_moved_is_waited_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.path.parent.mkdir(mode=0o700)
+    desk.path.write_bytes(b"no database" * 1_000)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", lambda *_: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+        assert [desk.put(began()), desk.put()] == [1.0, 2.0]
+        assert "it cannot be moved: Permission denied" in desk.problem
+    assert desk.put() == 4.0
+    assert desk.put() is None
+    assert desk.requests() == 1
+    assert len(desk.log.warnings()) == 1
+
+
 def test_only_the_newest_few_that_were_set_aside_are_kept(desk: Desk) -> None:
     desk.path.parent.mkdir(mode=0o700)
     for _ in range(KEPT_ASIDE + 2):
@@ -146,14 +164,13 @@ def test_a_locked_file_is_waited_for(desk: Desk) -> None:
     other.execute("BEGIN EXCLUSIVE")
     pauses = [desk.put(began("a2")), desk.put(ended("a2")), desk.put()]
     assert pauses == [1.0, 2.0, 4.0]
-    assert desk.history.problem is not None
-    assert "locked" in desk.history.problem
+    assert "locked" in desk.problem
     assert len(desk.history) == 2
     other.execute("ROLLBACK")
     other.close()
     assert desk.put() is None
     assert desk.requests() == 2
-    assert desk.history.problem is None
+    assert not desk.problem
     assert [level for level, _, _ in desk.log.lines] == ["warning", "info"]
     assert desk.aside() == []
 
@@ -164,8 +181,7 @@ def test_a_full_disk_costs_nothing_but_patience(desk: Desk) -> None:
     desk.db.execute(f"PRAGMA max_page_count = {pages}")
     many = [began(f"a{i}") for i in range(400)]
     assert desk.put(*many) == 1.0
-    assert desk.history.problem is not None
-    assert "full" in desk.history.problem
+    assert "full" in desk.problem
     assert desk.requests() == 1
     desk.db.execute("PRAGMA max_page_count = 100000")
     assert desk.put() is None
@@ -175,10 +191,23 @@ def test_a_full_disk_costs_nothing_but_patience(desk: Desk) -> None:
 def test_a_place_that_cannot_be_written_is_waited_for(desk: Desk) -> None:
     desk.path.parent.parent.joinpath("state").write_text("a file where the directory belongs")
     assert desk.put(began()) == 1.0
-    assert desk.history.problem is not None
+    assert desk.problem
     desk.path.parent.unlink()
     assert desk.put() is None
     assert desk.requests() == 1
+
+
+def test_a_python_without_sqlite_has_no_history_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sidecar.daemon.history_file", None)
+    history = History(tmp_path / "history.db", Recorder(), clock=lambda: AT)
+    history.put(began())
+    assert history.work() == 1.0
+    assert "not written" in (history.problem or "")
+    monkeypatch.undo()
+    history.work()
+    assert history.written == 1
+    assert not history.problem
+    history._database().close()
 
 
 def test_what_does_not_fit_into_the_queue_is_lost_and_counted(tmp_path: Path) -> None:
@@ -284,7 +313,7 @@ async def test_health_says_when_history_is_not_written_and_decisions_go_on(quick
     path.rmdir()
 
     async def well() -> bool:
-        return (await quick.get("/v1/health"))["state"] == "ok"
+        return bool((await quick.get("/v1/health"))["state"] == "ok")
 
     await until(well, "it recovers by itself", seconds=10)
 

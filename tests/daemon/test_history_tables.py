@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from sidecar.core.records import Tokens
+from sidecar.core.records import Item, Tokens
 from sidecar.core.target import Target
 from sidecar.daemon import history_tables
 from sidecar.daemon.history_file import HistoryFile
-from sidecar.daemon.history_tables import Item
 from sidecar.report.book import opened
 from tests.daemon.history_world import ALPHA, AT, BETA, began, decided, ended, notice, used
 
@@ -52,12 +51,14 @@ def test_an_attempt_is_one_row_from_its_begin_to_what_it_used(kept: Kept) -> Non
     assert kept.rows("SELECT requests, ended FROM attempts") == [(1, "")]
     kept.write(ended())
     kept.write(used())
-    columns = "at, day, session, turn, attempt, message, agent, project, provider, model, requests, ended, status"
-    assert kept.rows(f"SELECT {columns} FROM attempts") == [
+    columns = (
+        "SELECT at, day, session, turn, attempt, message, agent, project, provider, model, requests, ended, status"
+    )
+    assert kept.rows(columns + " FROM attempts") == [
         (AT, "2027-01-15", "s1", "t1", "a1", "m1", "build", "/home/me/x", "alpha", "m1", 1, "ok", 200)
     ]
-    numbers = "latency_ms, first_token_ms, input, output, reasoning, cache_read, cache_write, nano_usd"
-    assert kept.rows(f"SELECT {numbers} FROM attempts") == [(2_000, 500, 100, 20, 5, 1_000, 7, 250_000_000)]
+    numbers = "SELECT latency_ms, first_token_ms, input, output, reasoning, cache_read, cache_write, nano_usd"
+    assert kept.rows(numbers + " FROM attempts") == [(2_000, 500, 100, 20, 5, 1_000, 7, 250_000_000)]
     total = kept.total()
     assert (total["requests"], total["answered"], total["cost_usd"]) == (1, 1, 0.25)
     assert total["latency_ms"] == {"average": 2_000, "p95": pytest.approx(2_000, rel=0.05), "count": 1}
@@ -99,6 +100,8 @@ def test_every_way_to_end_is_counted_by_its_name(kept: Kept) -> None:
         (used(turn="t0"), "one"),
         (used(target=BETA), ""),
         (used(session="s2"), ""),
+        (used(agent="plan"), ""),
+        (used(directory="/elsewhere"), ""),
     ],
 )
 def test_what_a_message_used_finds_the_attempt_that_answered_it(kept: Kept, message: Any, finds: str) -> None:
@@ -112,8 +115,8 @@ def test_what_a_message_used_finds_the_attempt_that_answered_it(kept: Kept, mess
     )
     assert kept.rows("SELECT attempt, requests FROM attempts WHERE message = 'm1'") == [(finds, int(bool(finds)))]
     with opened(kept.path) as book:
-        whole = book.usage("0000", "agent")["build"]
-    assert (whole.requests, whole.input) == (3, 100)
+        groups = book.usage("0000", "agent").values()
+    assert (sum(g.requests for g in groups), sum(g.input for g in groups)) == (3, 100)
 
 
 def test_one_attempt_takes_one_message(kept: Kept) -> None:

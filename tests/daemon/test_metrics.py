@@ -77,9 +77,9 @@ def test_times_of_answers_fall_into_buckets_that_add_up() -> None:
         metrics.record(ended(latency_ms=whole, first_token_ms=first))
     metrics.record(ended(how="failed", latency_ms=5.0, first_token_ms=5.0))
     text = metrics.render(EMPTY, FACTS)
-    first = samples(text, "time_to_first_token_seconds_bucket")
-    assert (first["alpha", "m1", "0.1"], first["alpha", "m1", "1"], first["alpha", "m1", "60"]) == (2, 3, 3)
-    assert first["alpha", "m1", "+Inf"] == 4
+    bucket = samples(text, "time_to_first_token_seconds_bucket")
+    assert (bucket["alpha", "m1", "0.1"], bucket["alpha", "m1", "1"], bucket["alpha", "m1", "60"]) == (2, 3, 3)
+    assert bucket["alpha", "m1", "+Inf"] == 4
     assert samples(text, "time_to_first_token_seconds_count") == {("alpha", "m1"): 4}
     assert samples(text, "time_to_first_token_seconds_sum")["alpha", "m1"] == 90.85
     assert samples(text, "attempt_latency_seconds_bucket")["alpha", "m1", "600"] == 3

@@ -2,7 +2,7 @@
 
 Remembers per *place* (a model at a provider, a whole provider, an account that several providers share) what failed and
 what rests until when. Pure: how long a rest is and what ends it is `cooldown.py`, whether the user's own link is down
-is `link.py`, what the configuration disables is routing's business. Queries (`blocked`, `next_free`, …) change nothing.
+is `link.py`, what the configuration disables is routing's business. Queries (`blocked`, `errors`, …) change nothing.
 
 Rules of the room:
 - `now` is the reading of one clock. One below the last means that the clock was stepped back: every remembered time
@@ -14,7 +14,6 @@ Rules of the room:
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
@@ -128,16 +127,6 @@ class Health:
     def resting(self, target: Target, config: Config) -> bool:
         """Whether a target has a cooldown that no answer has ended yet: one that runs, or one that awaits its probe."""
         return any(rest.open for place in _places(target, config) for rest in self._cooldowns.get(place, {}).values())
-
-    def next_free(self, targets: Iterable[Target], config: Config, now: float) -> tuple[Target, float] | None:
-        """Give the first target to be free and when (epoch seconds, `now` when it is); None when none ever will."""
-        best: tuple[Target, float] | None = None
-        for target in targets:
-            blocks = self._blocks(_places(target, config), now)
-            at = max((math.inf if block.until is None else block.until for block in blocks), default=now)
-            if at < (math.inf if best is None else best[1]):
-                best = target, at
-        return best
 
     def errors(self, provider: str, model: str | None = None) -> Errors | None:
         """Give the errors of a provider (all its models) or of one model; None when there were none.

@@ -5,10 +5,10 @@ limit is recorded like any other). How amounts become windows is `windows.py`; w
 
 Memory and state are bounded however much is counted: by `MOST_TARGETS` targets and `MOST_TALLIES` agents at them (what
 comes in further names is counted together, under `OTHER`, and so still counts for its provider); per model by the
-buckets of at most `MOST_AGENTS` agents, a year of daily totals and `MOST_LEARNED` learned limits.
+buckets of at most `MOST_AGENTS` agents and `MOST_LEARNED` learned limits.
 
-Time. `at` is epoch seconds, finite, between 1970 and 9000. Whoever asks (`full`, `readings`, `headroom`, `counts`,
-`daily`) passes the present; what is recorded may be stamped earlier, in any order. When the present is an earlier
+Time. `at` is epoch seconds, finite, between 1970 and 9000. Whoever asks (`full`, `readings`, `headroom`, `counts`)
+passes the present; what is recorded may be stamped earlier, in any order. When the present is an earlier
 second than something recorded, the clock went back, and everything that lies ahead is from then on treated as if it
 had happened at that moment: it counts, but for no longer than its own window. When the clock jumps ahead, what is old
 has simply left its windows.
@@ -16,7 +16,6 @@ has simply left its windows.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any, Final, Self
 
 from sidecar.config.models import Limits
@@ -36,7 +35,6 @@ MOST_TARGETS: Final = 2_000
 MOST_TALLIES: Final = 4_000
 """Agents counted by name, over all targets."""
 _MOST_COMPILED = 4096
-_EPOCH = date(1970, 1, 1).toordinal()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +95,6 @@ class Usage:
         provider.tally.request(at)
         model.tally.add(second, 1, 0, 0)
         model.tally.request(at)
-        model.days.add(second, 1, 0, 0)
         self._agent(model, agent, second).add(second, 1, 0, 0)
 
     def spend(self, target: Target, agent: str, *, tokens: int, cost: float, at: float) -> None:
@@ -115,7 +112,6 @@ class Usage:
         provider.tally.plan[1] += tokens
         model.tally.add(second, 0, tokens, nano)
         model.tally.plan[1] += tokens
-        model.days.add(second, 0, tokens, nano)
         self._agent(model, agent, second).add(second, 0, tokens, nano)
 
     def learn(self, target: Target, limits: Sequence[LearnedLimit], at: float) -> None:
@@ -198,15 +194,6 @@ class Usage:
         tallies = self._tallies_of(provider, model, agent)
         return Counts(*(_sum(tally.series[tier].sliding(int(at)) for tally in tallies) for tier in range(len(TIERS))))
 
-    def daily(self, provider: str, at: float, *, model: str | None = None) -> dict[str, Amount]:
-        """Give what was used per UTC date (`2026-01-31`), newest first, a year back; idle days are left out."""
-        self._notice(at)
-        days: dict[int, list[list[int]]] = {}
-        for known in self._models(provider, model):
-            for day, row in known.days.rows(int(at)):
-                days.setdefault(day, []).append(row)
-        return {date.fromordinal(_EPOCH + day).isoformat(): _sum(days[day]) for day in sorted(days, reverse=True)}
-
     def targets(self) -> tuple[Target, ...]:
         """Give every target of which anything is known, in the order in which they were met."""
         return tuple(Target(name, model) for name, provider in self._providers.items() for model in provider.models)
@@ -219,7 +206,7 @@ class Usage:
         """Count from zero again and forget learned limits: of everything, a provider, or a model (None is every one).
 
         A model's part leaves its provider's counts too, except in the provider's plan window, which does not tell its
-        models apart. Daily totals are a record and stay.
+        models apart.
         """
         for name, known in self._providers.items():
             if provider in (None, name):

@@ -20,8 +20,7 @@ MOST_LEARNED: Final = 16
 OTHER: Final = "other"
 """The name under which further agents are counted once a model has `MOST_AGENTS`, and further targets likewise."""
 
-DAY_S: Final = 86400
-YEAR_DAYS: Final = 366
+_YEAR_S = 366 * 86_400.0
 _LARGEST = 10**30  # far above anything that can be counted, and far below what floats cannot hold
 _UNNAMED_WAIT = 3600.0
 
@@ -60,11 +59,10 @@ class SavedAgent(_Entry):
 
 
 class SavedModel(_Entry):
-    """One model; `days` are UTC dates."""
+    """One model."""
 
     plan: PlanState | None = None
     learned: list[SavedLearned] = []
-    days: list[Row] = []
     agents: dict[str, SavedAgent] = {}
 
 
@@ -108,7 +106,7 @@ class Learned:
             return None
         named = told.resets_at is not None
         until = at + (told.per_s or _UNNAMED_WAIT) if told.resets_at is None else told.resets_at
-        until = min(until, at + YEAR_DAYS * DAY_S)
+        until = min(until, at + _YEAR_S)
         return cls(told.unit, told.limit, told.remaining, told.per_s, at, until, named) if until > at else None
 
     @property
@@ -141,14 +139,13 @@ class Learned:
 
 
 class ModelUsage:
-    """What one model used, altogether, per agent and per UTC date, and what its provider said of its limits."""
+    """What one model used, altogether and per agent, and what its provider said of its limits."""
 
-    __slots__ = ("agents", "days", "learned", "tally")
+    __slots__ = ("agents", "learned", "tally")
 
     def __init__(self) -> None:
         self.tally = Tally()
         self.agents: dict[str, Tally] = {}
-        self.days = Series(DAY_S, YEAR_DAYS - 1, YEAR_DAYS)
         self.learned: list[Learned] = []
 
     def agent(self, name: str, second: int) -> Tally:
@@ -166,13 +163,12 @@ class ModelUsage:
 
     def clamp(self, at: float) -> None:
         """Take what is stamped later than `at` as having happened then."""
-        self.days.clamp(int(at))
         parts: list[Tally | Learned] = [self.tally, *self.agents.values(), *self.learned]
         for part in parts:
             part.clamp(at)
 
     def reset(self) -> None:
-        """Forget everything but the daily totals."""
+        """Forget everything."""
         self.tally, self.agents, self.learned = Tally(), {}, []
 
     def to_json(self, second: int) -> dict[str, Any]:
@@ -181,7 +177,6 @@ class ModelUsage:
         return _present(
             plan=_plan(self.tally),
             learned=[asdict(limit) for limit in self.learned if limit.until > second],
-            days=_rows(self.days, second),
             agents=_present(**agents),
         )
 
@@ -194,7 +189,6 @@ class ModelUsage:
             for (tier, *_), series in zip(TIERS, tally.series, strict=True):
                 _fill(series, getattr(agent, tier))
             model.tally.absorb(tally)
-        _fill(model.days, saved.days)
         _take_plan(model.tally, saved.plan)
         model.learned = [Learned(**dict(limit)) for limit in saved.learned]
         return model
