@@ -14,7 +14,7 @@ from tests.commands.conftest import PROVIDERS, Home
 
 @pytest.fixture
 def completing(served: Home) -> Home:
-    """A home in which the command is on PATH, whose daemon knows a model with a colon and one that would be a command."""
+    """A home with the command on PATH, whose daemon knows a model with a colon and one that would be a command."""
     served.program("rate-limit-sidecar", f'#!/bin/sh\nexec {sys.executable} -m sidecar "$@"\n')
     evil = {"id": "evil", "models": [{"id": "$(touch pwned)`touch pwned`"}]}
     local = {"id": "ollama", "models": [{"id": "qwen3:8b"}, {"id": "qwen3:32b"}]}
@@ -51,7 +51,10 @@ def run(home: Home, *command: str) -> list[str]:
 
 def bash(home: Home, line: str) -> list[str]:
     """Ask bash as it asks itself when TAB is pressed at the end of `line`."""
-    asks = f'source {script(home, "bash")}; COMP_LINE=$1; COMP_POINT=${{#1}}; _rate_limit_sidecar; printf "%s\\n" "${{COMPREPLY[@]}}"'
+    asks = (
+        f"source {script(home, 'bash')}; COMP_LINE=$1; COMP_POINT=${{#1}}; _rate_limit_sidecar; "
+        'printf "%s\\n" "${COMPREPLY[@]}"'
+    )
     return sorted(filter(None, run(home, "bash", "--norc", "-c", asks, "bash", line)))
 
 
