@@ -3,23 +3,31 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sidecar.cli import COMMANDS
 from sidecar.commands.described import described
-from tests.commands.conftest import PROVIDERS, Home
+from tests.commands.conftest import PROVIDERS, Home, temporary_home
 
 
-@pytest.fixture
-def completing(served: Home) -> Home:
+@pytest.fixture(scope="module")
+def completing() -> Iterator[Home]:
     """A home with the command on PATH, whose daemon knows a model with a colon and one that would be a command."""
-    served.program("rate-limit-sidecar", f'#!/bin/sh\nexec {sys.executable} -m sidecar "$@"\n')
-    evil = {"id": "evil", "models": [{"id": "$(touch pwned)`touch pwned`"}]}
-    local = {"id": "ollama", "models": [{"id": "qwen3:8b"}, {"id": "qwen3:32b"}]}
-    served.post("hello", directory="/elsewhere", providers=[*PROVIDERS, local, evil])
-    return served
+    with temporary_home() as home:
+        home.run("start")
+        home.program("rate-limit-sidecar", f'#!/bin/sh\nexec {sys.executable} -m sidecar "$@"\n')
+        home.post("hello", directory="/elsewhere", providers=ALL)
+        yield home
+
+
+ALL = [
+    *PROVIDERS,
+    {"id": "ollama", "models": [{"id": "qwen3:8b"}, {"id": "qwen3:32b"}]},
+    {"id": "evil", "models": [{"id": "$(touch pwned)`touch pwned`"}]},
+]
 
 
 def script(home: Home, shell: str) -> Path:

@@ -89,19 +89,21 @@ def test_json_is_the_result(served: Home) -> None:
     assert told["failure"] == AUTH["failure"]
 
 
-def test_learned_limits_are_told(served: Home) -> None:
+def test_learned_limits_are_told(home: Home) -> None:
+    home.run("start")
     attempt = {"session": "s", "turn": "t", "target": {"provider": "openrouter", "model": "x"}}
-    served.post("route", **attempt, attempt="learn-1")
+    home.post("route", **attempt, attempt="learn-1")
     headers = {"x-ratelimit-limit-requests": "200", "x-ratelimit-remaining-requests": "150"}
-    served.post("outcome", **attempt, attempt="learn-1", ended="ok", status=200, headers=headers)
-    shown, _ = ran(served, "openrouter/x", code=0, result=Result(OK, {}))
+    home.post("outcome", **attempt, attempt="learn-1", ended="ok", status=200, headers=headers)
+    shown, _ = ran(home, "openrouter/x", code=0, result=Result(OK, {}))
     assert "  the provider's own limits: 50/200 requests\n" in shown
 
 
-def test_of_a_provider_a_small_model_is_taken(served: Home) -> None:
+def test_of_a_provider_a_small_model_is_taken(home: Home) -> None:
+    home.run("start")
     models = [{"id": id_, "cost_output": 1} for id_ in ("claude-opus-4-8", "claude-haiku-4-5", "claude-haiku-3")]
-    served.post("hello", directory="/small", providers=[{"id": "anthropic", "models": models}])
-    _, asked = ran(served, "anthropic", code=0, result=Result(OK, {}))
+    home.post("hello", directory="/small", providers=[{"id": "anthropic", "models": models}])
+    _, asked = ran(home, "anthropic", code=0, result=Result(OK, {}))
     assert asked == [Target("anthropic", "claude-haiku-4-5")]
 
 
