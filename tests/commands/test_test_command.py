@@ -1,6 +1,7 @@
 """`test` as far as it goes without an OpenCode: what is chosen, what is said, what is missing. The rest is in e2e."""
 
 import json
+import subprocess
 from typing import Any
 from unittest import mock
 
@@ -123,3 +124,12 @@ def test_without_a_daemon_it_starts_one(home: Home) -> None:
     assert done.stderr.startswith("started (pid ")
     told = json.loads(done.stdout)
     assert (told["sent"], told["said"]) == (False, "I am no OpenCode")
+
+
+def test_a_script_around_opencode_leaves_nothing_running(home: Home) -> None:
+    home.program("opencode", f"#!/bin/sh\nsleep 300 &\necho $! > {home.root}/pid\nexit 0\n")
+    home.run("start")
+    home.run("test", ASKED, code=1)
+    pid = (home.root / "pid").read_text().strip()
+    state = subprocess.run(["ps", "-o", "stat=", "-p", pid], capture_output=True, text=True, check=False).stdout
+    assert state.strip()[:1] in ("", "Z")  # gone, or waiting for somebody to take note of it
