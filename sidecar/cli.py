@@ -6,7 +6,6 @@ is imported only when its command is used. Nothing here knows what a command doe
 """
 
 import argparse
-import difflib
 import importlib
 import io
 import os
@@ -103,6 +102,8 @@ def _dispatch(argv: list[str]) -> int:
         print(f"{PROGRAM} {__version__}")
         return OK
     if name not in COMMANDS:
+        import difflib  # noqa: PLC0415 - only for a typing error
+
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"{PROGRAM} --help lists the commands"
         print(f"{PROGRAM}: there is no command {name!r}; {hint}", file=sys.stderr)

@@ -6,8 +6,8 @@ opens a file. Standard library only, so that commands start fast.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 APP = "rate-limit-sidecar"
 CONFIG_NAME = "rate-limit.jsonc"
@@ -15,9 +15,8 @@ CONFIG_NAME = "rate-limit.jsonc"
 SOCKET_PATH_LIMIT = 103
 
 
-@dataclass(frozen=True, slots=True)
-class Paths:
-    """Every path the sidecar uses.
+class Paths(NamedTuple):
+    """Every path the sidecar uses; no dataclass, because loading those takes a sixth of the time `status` has.
 
     `RATE_LIMIT_SOCKET`, `RATE_LIMIT_CONFIG` and `RATE_LIMIT_STATE` override single files, for tests and for people who
     run more than one.

@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -137,38 +138,42 @@ async def probe(target: Target, paths: Paths, executable: Path, env: Mapping[str
         async with Probe(paths.socket, place / "test.sock", str(here)) as watched:
             project = place / "project"
             project.mkdir()
-            process = await asyncio.create_subprocess_exec(
-                executable,
-                *("run", "--model", str(target), "--agent", AGENT, "--title", "Test of a provider", PROMPT),
-                cwd=project,
-                env=_environment(paths, watched.place, here, env),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-            )
+            said = place / "said"
+            # Into a file: a pipe stays open as long as anything OpenCode has started lives.
+            with said.open("wb") as output:
+                process = await asyncio.create_subprocess_exec(
+                    executable,
+                    *("run", "--model", str(target), "--agent", AGENT, "--title", "Test of a provider", PROMPT),
+                    cwd=project,
+                    env=_environment(paths, watched.place, here, env),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                )
             await _wait(process, watched)
+            watched.result.said = redact(said.read_text(encoding="utf-8", errors="replace"))[-_SAID:].strip()
             return watched.result
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
 
 async def _wait(process: asyncio.subprocess.Process, watched: Probe) -> None:
-    said = asyncio.ensure_future(process.communicate())
+    gone = asyncio.ensure_future(process.wait())
     over = asyncio.ensure_future(watched.ended.wait())
     try:
-        await asyncio.wait((said, over), timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
-        watched.result.timed_out = not (said.done() or over.done())
+        await asyncio.wait((gone, over), timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+        watched.result.timed_out = not (gone.done() or over.done())
         outcome = watched.result.outcome
         if outcome is not None and outcome.get("ended") == "ok":
             # What it cost is reported after the answer.
-            await asyncio.wait((said,), timeout=_CLOSING_S)
+            await asyncio.wait((gone,), timeout=_CLOSING_S)
     finally:
         over.cancel()
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-        out, _ = await said
-    watched.result.said = redact(out.decode("utf-8", "replace"))[-_SAID:].strip()
+        # All of them: some installations begin with a script that starts the program, which would go on trying.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await gone
 
 
 def _environment(paths: Paths, socket: Path, here: Path, env: Mapping[str, str]) -> dict[str, str]:

@@ -56,7 +56,8 @@ class Screen:
         with suppress(termios.error, OSError, ValueError):
             self._before = termios.tcgetattr(self._keyboard)
             tty.setcbreak(self._keyboard)
-        self._write("\033[?1049h\033[?25l\033[H\033[2J")
+        # A very narrow terminal cuts what is too long: wrapped lines would push the others out of their places.
+        self._write("\033[?1049h\033[?25l\033[?7l\033[H\033[2J")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -64,7 +65,7 @@ class Screen:
         import termios  # noqa: PLC0415 - see above
 
         with suppress(OSError):
-            self._write("\033[?25h\033[?1049l")
+            self._write("\033[?7h\033[?25h\033[?1049l")
         if self._before is not None:
             with suppress(termios.error, OSError):
                 termios.tcsetattr(self._keyboard, termios.TCSADRAIN, self._before)

@@ -5,10 +5,9 @@ import asyncio
 import gc
 import os
 import sys
-from dataclasses import replace
 
 from sidecar.daemon.lifecycle import EXIT_ALREADY_RUNNING, AlreadyRunningError, PlaceError, claim
-from sidecar.paths import from_environment
+from sidecar.paths import Paths, from_environment
 
 HELP = "Run the daemon in the foreground until it is told to stop; what happens is shown on standard error."
 EXAMPLE = """
@@ -24,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serve; gives 3 when another daemon already does."""
     paths = from_environment()
-    paths = replace(paths, **{name: getattr(paths, name).absolute() for name in paths.__slots__})
+    paths = Paths(*(path.absolute() for path in paths))
     os.umask(0o077)  # whatever the daemon makes, directories included, is nobody else's business
     try:
         place = claim(paths)

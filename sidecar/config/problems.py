@@ -3,11 +3,10 @@
 Only data. Standard library only, so that a command can report a bad configuration without loading the models.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing to put right. `line` counts from 1; 0 when there is none (an environment variable, a whole file)."""
 
     file: str

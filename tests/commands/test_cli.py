@@ -111,8 +111,11 @@ def test_a_terminal_that_cannot_show_a_sign_gets_a_question_mark(served: Home) -
 def test_the_cheap_commands_load_nothing_heavy(home: Home) -> None:
     home.run("start")
     home.refused_once()
-    heavy = "aiohttp", "pydantic", "structlog", "watchfiles", "asyncio"
-    for arguments in (["status"], ["usage"], ["history"], ["why"], ["enable", "anthropic"], ["stop"]):
+    # http.client brings TLS along, which alone takes half the time `status` has.
+    heavy = "aiohttp", "pydantic", "structlog", "watchfiles", "asyncio", "http.client", "ssl"
+    asked = "anthropic/claude-sonnet-4-5"
+    reports = ["status"], ["usage"], ["history"], ["why"], ["completion", "--names", "all"], ["providers"]
+    for arguments in (*reports, ["route", asked], ["enable", "anthropic"], ["stop"]):
         code = f"import sys; from sidecar.cli import main; main({arguments!r}); print(*sys.modules, file=sys.stderr)"
         done = subprocess.run(
             [sys.executable, "-c", code], env=home.environment, capture_output=True, text=True, timeout=30, check=True

@@ -3,23 +3,31 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sidecar.cli import COMMANDS
 from sidecar.commands.described import described
-from tests.commands.conftest import PROVIDERS, Home
+from tests.commands.conftest import PROVIDERS, Home, temporary_home
 
 
-@pytest.fixture
-def completing(served: Home) -> Home:
-    """A home in which the command is on PATH, whose daemon knows a model with a colon and one that would be a command."""
-    served.program("rate-limit-sidecar", f'#!/bin/sh\nexec {sys.executable} -m sidecar "$@"\n')
-    evil = {"id": "evil", "models": [{"id": "$(touch pwned)`touch pwned`"}]}
-    local = {"id": "ollama", "models": [{"id": "qwen3:8b"}, {"id": "qwen3:32b"}]}
-    served.post("hello", directory="/elsewhere", providers=[*PROVIDERS, local, evil])
-    return served
+@pytest.fixture(scope="module")
+def completing() -> Iterator[Home]:
+    """A home with the command on PATH, whose daemon knows a model with a colon and one that would be a command."""
+    with temporary_home() as home:
+        home.run("start")
+        home.program("rate-limit-sidecar", f'#!/bin/sh\nexec {sys.executable} -m sidecar "$@"\n')
+        home.post("hello", directory="/elsewhere", providers=ALL)
+        yield home
+
+
+ALL = [
+    *PROVIDERS,
+    {"id": "ollama", "models": [{"id": "qwen3:8b"}, {"id": "qwen3:32b"}]},
+    {"id": "evil", "models": [{"id": "$(touch pwned)`touch pwned`"}]},
+]
 
 
 def script(home: Home, shell: str) -> Path:
@@ -51,7 +59,10 @@ def run(home: Home, *command: str) -> list[str]:
 
 def bash(home: Home, line: str) -> list[str]:
     """Ask bash as it asks itself when TAB is pressed at the end of `line`."""
-    asks = f'source {script(home, "bash")}; COMP_LINE=$1; COMP_POINT=${{#1}}; _rate_limit_sidecar; printf "%s\\n" "${{COMPREPLY[@]}}"'
+    asks = (
+        f"source {script(home, 'bash')}; COMP_LINE=$1; COMP_POINT=${{#1}}; _rate_limit_sidecar; "
+        'printf "%s\\n" "${COMPREPLY[@]}"'
+    )
     return sorted(filter(None, run(home, "bash", "--norc", "-c", asks, "bash", line)))
 
 

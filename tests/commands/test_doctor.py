@@ -1,9 +1,13 @@
 """The doctor: finds each thing that can be wrong, and what it advises puts it right."""
 
+import json
+import os
 import subprocess
 import sys
 import time
 from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -178,3 +182,119 @@ def test_notes_do_not_make_it_fail(healthy: Home) -> None:
 
 def test_a_binary_that_is_named_but_missing(healthy: Home) -> None:
     assert "✗ OPENCODE_BIN names /no/where" in healthy.inside("doctor", code=1, OPENCODE_BIN="/no/where").stdout
+
+
+def test_json_has_every_finding_with_its_fix(home: Home) -> None:
+    told = json.loads(home.inside("doctor", "--json", code=1).stdout)
+    problems = [finding for finding in told["findings"] if finding["level"] == "problem"]
+    assert told["problems"] == len(problems) > 0
+    assert all(finding["fix"] for finding in problems)
+    assert {"level", "text", "fix"} == set(problems[0])
+
+
+def test_an_opencode_that_runs_and_has_not_introduced_itself(
+    healthy: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for pid, name, home in (("7", "opencode", healthy.root), ("8", "opencode", "/else"), ("9", "bash", healthy.root)):
+        (tmp_path / pid).mkdir()
+        (tmp_path / pid / "comm").write_text(f"{name}\n")
+        (tmp_path / pid / "environ").write_bytes(f"A=1\0HOME={home}\0".encode())
+    (tmp_path / "10").mkdir()
+    monkeypatch.setattr("sidecar.doctor.daemon._PROCESSES", tmp_path)
+    problems, fixes = found(healthy)
+    assert problems[0].startswith("OpenCode runs (pid 7) and has not introduced itself")
+    assert fixes[problems[0]].startswith("close it and open it again")
+    healthy.post("hello", directory=str(healthy.project))
+    assert "OpenCode runs" not in healthy.inside("doctor").stdout
+
+
+@pytest.mark.parametrize(
+    ("free", "level", "told"),
+    [
+        (1_000_000, "problem", "is full (1 MB left)"),
+        (100_000_000, "note", "has 100 MB left"),
+        (10**12, None, "MB left"),
+    ],
+)
+def test_a_disk_without_room(
+    home: Home, monkeypatch: pytest.MonkeyPatch, free: int, level: str | None, told: str
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: SimpleNamespace(free=free))
+    findings = json.loads(home.inside("doctor", "--json", code=1).stdout)["findings"]
+    assert [finding["level"] for finding in findings if told in finding["text"]] == ([level] if level else [])
+
+
+def test_a_clock_that_cannot_be_right(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidecar.doctor.machine.time.time", lambda: 86_400.0 * 365)
+    problems, fixes = found(home)
+    assert problems[1].startswith("the clock says 1971-01-01, which is before this program was installed")
+    assert "set-ntp" in fixes[problems[1]]
+
+
+def test_a_state_saved_in_the_future(home: Home) -> None:
+    home.paths.state.parent.mkdir(parents=True)
+    home.paths.state.write_text("{}")
+    os.utime(home.paths.state, (time.time() + 3600, time.time() + 3600))
+    assert "· the state file was saved in the future: " in home.inside("doctor", code=1).stdout
+
+
+def test_a_log_that_cannot_be_written(installed: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda _path, _mode: False)
+    problems, fixes = found(installed)
+    told = f"the log {installed.paths.log} cannot be written"
+    assert told in problems
+    assert fixes[told].startswith("chmod u+w ")
+
+
+def test_another_plugin_that_switches_models(healthy: Home) -> None:
+    config = healthy.paths.opencode_config / "opencode.json"
+    config.write_text(json.dumps({"plugin": ["opencode-model-fallback@1.2.3", "harmless"]}))
+    rival = healthy.project / ".opencode" / "plugin" / "auto-switch.ts"
+    rival.parent.mkdir(parents=True)
+    rival.touch()
+    shown = healthy.inside("doctor").stdout
+    said = "· another plugin seems to switch models as well: "
+    assert f"{said}opencode-model-fallback@1.2.3\n    use one of them: take it out of {config}\n" in shown
+    assert f"{said}auto-switch.ts\n    use one of them: move {rival} away\n" in shown
+    assert "harmless" not in shown
+    assert "seems to switch models as well: rate-limit-sidecar" not in shown
+
+
+def test_a_plugin_that_is_listed_and_installed_is_loaded_twice(healthy: Home) -> None:
+    config = healthy.paths.opencode_config / "opencode.json"
+    config.write_text(json.dumps({"plugin": ["/checkout/plugin-shim/src/server.ts"]}))
+    problems, fixes = found(healthy)
+    assert problems == ["OpenCode loads the plugin twice"]
+    assert fixes[problems[0]] == f"take '/checkout/plugin-shim/src/server.ts' out of {config}"
+
+
+def test_a_plugin_that_is_only_listed_is_loaded(home: Home) -> None:
+    home.paths.opencode_config.mkdir(parents=True)
+    (home.paths.opencode_config / "opencode.json").write_text('{"plugin": ["opencode-rate-limit-sidecar"]}')
+    assert "✓ OpenCode loads the plugin by 'opencode-rate-limit-sidecar' in " in home.inside("doctor", code=1).stdout
+
+
+def test_an_opencode_configuration_that_cannot_be_read_is_a_note(healthy: Home) -> None:
+    (healthy.project / "opencode.json").write_text("{ nonsense")
+    assert f"· OpenCode's configuration cannot be read: {healthy.project}/opencode.json:1: " in (
+        healthy.inside("doctor").stdout
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sign"),
+    [
+        (None, "·"),
+        ("{ nonsense", "·"),
+        ('{"plugin": "x"}', "·"),
+        ('{"plugin": [["file://$SHIM/src/tui.ts", {}]]}', "✓"),
+        ('// mine\n{"plugin": ["opencode-rate-limit-sidecar"],}', "✓"),
+    ],
+)
+def test_the_part_for_the_terminal_interface(healthy: Home, text: str | None, sign: str) -> None:
+    installation = Installation(healthy.paths)
+    (installation.shim / "src" / "tui.ts").touch()
+    if text is not None:
+        (healthy.paths.opencode_config / "tui.json").write_text(text.replace("$SHIM", str(installation.shim)))
+    shown = healthy.inside("doctor").stdout.splitlines()
+    assert [line[0] for line in shown if "terminal interface" in line] == [sign]

@@ -18,7 +18,7 @@ def write_log(home: Home, text: str) -> None:
 
 
 def test_the_log_of_a_real_daemon_is_shown(served: Home) -> None:
-    shown = served.run("logs").stdout
+    shown = served.run("logs", "-n", "1000").stdout
     assert "serving" in shown
     assert "anthropic/claude-sonnet-4-5" in shown
 

@@ -87,3 +87,19 @@ async def test_init_writes_what_opencode_is_connected_to(house: House) -> None:
     assert checked.returncode == 0, checked.stdout
     assert (await ran(house, "init")).returncode == 1
     assert (house.home.config / "rate-limit.jsonc").read_text() == written
+
+
+async def test_a_chain_for_an_agent_opencode_does_not_have_is_named(house: House) -> None:
+    house.home.limits({"chains": {"biuld": ["beta/m1"], "plan": ["beta/m1"], "explore": ["beta/m1"]}})
+    await house.home.run("run", "hello")
+    checked = await ran(house, "config", "check")
+    said = "warning: chains.biuld: the editor has no agent 'biuld'; did you mean 'build'?"
+    assert [line for line in checked.stdout.splitlines() if line.startswith("warning")] == [said]
+
+
+async def test_the_doctor_knows_the_opencode_that_introduced_itself(house: House) -> None:
+    await house.home.run("run", "hello")
+    shown = (await ran(house, "doctor")).stdout
+    assert f" in {house.home.project} (opencode 1.18.33, plugin " in shown
+    assert "✓ OpenCode loads the plugin by 'file://" in shown
+    assert "✓ OpenCode 1.18.33 at " in shown
