@@ -127,11 +127,9 @@ class Mover:
         waited = self._turn.retry == self._target
         self._turn.retry = None if waited else self._turn.retry
         if no is None:
-            health = self._memory.health
-            health.claim_probe(self._target, self._config, self._now)
-            return Decision(
-                reason=Reason(code="free", text="free to use"), probe=health.probes(self._target, self._config)
-            )
+            self._memory.health.claim_probe(self._target, self._config, self._now)
+            probe = self._memory.health.probes(self._target, self._config)
+            return _proceed("free", "free to use").model_copy(update={"probe": probe})
         # Of all who sat out the same wait, one finds out whether it is over.
         if waited and no.code != "probing":
             return _proceed("retry", "the wait is over")
@@ -254,11 +252,12 @@ class Mover:
         )
         if moved:
             self._note("switch", reason, str(source), str(target))
+        toast = toasts.back(source, target) if back else toasts.switched(source, target, reason, None, s)
         return Decision(
             action="proceed" if target == self._target else "switch",
             target=ref,
             reason=reason,
-            arrival=toasts.back(source, target) if moved and self._heard else None,
+            arrival=toast if moved and self._heard else None,
         )
 
     def _go(self, reason: Reason, until: float | None, s: Situation) -> Decision:
@@ -268,7 +267,7 @@ class Mover:
         options = [c for c in candidates(s) if c.target != self._target]
         choice = choose(options, s)
         if choice.candidate is not None and self._turn.hops >= self._config.max_hops:
-            spared = No("max_hops", f"moved {self._turn.hops} times in this turn already")
+            spared = No("max_hops", f"max_hops {self._config.max_hops} is reached")
             choice = Choice(None, (reject(choice.candidate.target, choice.candidate.origin, spared), *choice.rejected))
         own = check_here(self._target, s)
         mine = () if own is None else (reject(self._target, "current", own),)
@@ -308,21 +307,29 @@ class Mover:
         when = f"; soonest is {first.target} in {span((first.until or 0) - self._now)}" if first is not None else ""
         others = "no other target is free"
         if any(r.code == "max_hops" for r in choice.rejected):
-            others = f"moved {self._turn.hops} times in this turn already"
-        why = no.text if self._target == self._wanted else self._turn.failed.get(self._wanted, no.text)
+            others = f"max_hops {self._config.max_hops} is reached"
+        blamed, why = self._blamed(no, choice)
         text = f"{why}; {others}{when}{self._ask(choice)}"
         last = self._last(no, first)
-        reason = Reason(code="nothing_free", text=f"{self._wanted}: {text}")
+        reason = Reason(code="nothing_free", text=f"{blamed}: {text}")
         told, beside = self._turn.told, self._event.mobility != "handover"
         if last == "try" or told or beside:
             return self._end("proceed" if last == "try" else last, reason, first, choice)
         self._turn.told = True
         said = Reason(code="nothing_free", text=text)
-        self._note("all_limited", said, str(self._wanted), None, first.until if first else None)
+        self._note("all_limited", said, str(blamed), None, first.until if first else None)
         decision = self._end(last, reason, first, choice)
         # A refusal is shown by the editor; said twice it would be a puzzle.
         loud = last == "proceed" and self._heard
         return decision.model_copy(update={"toast": toasts.stuck(reason.text)}) if loud else decision
+
+    def _blamed(self, no: No, choice: Choice) -> tuple[Target, str]:
+        """Give the target a person must hear about, and why: their own choice, where it cannot be used either."""
+        if self._target == self._wanted or no.code == "cost_guard":
+            return self._target, no.text
+        own = next((r.text for r in choice.rejected if r.target == str(self._wanted) and r.code != "max_hops"), None)
+        why = self._turn.failed.get(self._wanted) or own
+        return (self._target, no.text) if why is None else (self._wanted, why)
 
     @staticmethod
     def _end(action: Literal["proceed", "refuse"], reason: Reason, first: Rejected | None, choice: Choice) -> Decision:
