@@ -122,3 +122,5 @@ async def test_the_tui_shows_the_answer_the_prompt_once_and_the_toast(house: Hou
         await terminal.shows("Switched to beta/m1")
         screen = await terminal.shows("answer from beta/m1")
         assert screen.count("tell me of lighthouses") == 1
+        # Where OpenCode draws, the line for standard error would end up in the picture.
+        assert "rate-limit-sidecar:" not in screen
