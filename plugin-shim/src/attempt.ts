@@ -174,7 +174,7 @@ class Attempts {
         const first = { ended: "began", first_token_ms: clock.now() - began } as const
         if (probe) sidecar.report({ ...this.#outcome(attempt, first), target })
         const toast = this.#about.mobility === "reroute" ? undefined : this.#session.arrived(target)
-        if (toast) editor.toast(toast)
+        if (toast) editor.toast(toast, this.#session.id)
       },
       mend: this.#isStep ? (this.#breaks < BREAKS ? "goes-on" : "stops") : undefined,
       over: (result) => {
@@ -193,7 +193,7 @@ class Attempts {
     this.#stopIfGivenUp(attempt)
     if (!decision) return "go"
     const { clock, editor } = this.#services
-    if (decision.toast) editor.toast(decision.toast)
+    if (decision.toast) editor.toast(decision.toast, this.#session.id)
     switch (decision.action) {
       case "wait":
         editor.log("info", `waiting ${decision.wait_s ?? 0} s for ${written(this.#target)}: ${decision.reason.text}`)

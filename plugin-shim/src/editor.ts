@@ -35,6 +35,7 @@ export interface Editor {
   discard(session: string, message: string): Promise<boolean>
   /** Writes `text` so that the editor does not take it for a passing failure and tries again. */
   final(text: string): string
-  toast(toast: Toast): void
+  /** Tells a person; `session` is whose news it is. */
+  toast(toast: Toast, session?: string): void
   log(level: "debug" | "info" | "warn" | "error", text: string): void
 }

@@ -250,8 +250,8 @@ export class OpenCode implements Editor {
     return PASSING.reduce((done, pattern) => done.replace(pattern, (hit) => hit[0] + WORD_JOINER + hit.slice(1)), said)
   }
 
-  toast(toast: Toast): void {
-    this.voice.say(toast)
+  toast(toast: Toast, session?: string): void {
+    this.voice.say(toast, session)
   }
 
   log(level: "debug" | "info" | "warn" | "error", said: string): void {

@@ -106,7 +106,7 @@ const server: Plugin = async (input: PluginInput, options?: Record<string, unkno
           mobility: "handover",
           needs: { context: session.tokens, tools: true, images: output.parts.some(isImage) },
         })
-        if (decision?.toast) editor.toast(decision.toast)
+        if (decision?.toast) editor.toast(decision.toast, session.id)
         if (decision?.action === "proceed" && decision.arrival) session.expect(target, decision.arrival)
         const to = decision?.action === "switch" ? decision.target : undefined
         if (!to || !editor.has(to) || same(to, target)) return

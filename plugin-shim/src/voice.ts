@@ -23,7 +23,7 @@ export interface Outlets {
 export class Voice {
   readonly #clock: Clock
   readonly #outlets: Outlets
-  readonly #said = new Map<string, number>()
+  readonly #said = new Map<string, { at: number; by: Set<string> }>()
   #toasts = true
   #stderr: NonNullable<HelloReply["stderr"]> = "auto"
 
@@ -38,8 +38,9 @@ export class Voice {
     this.#stderr = reply.stderr ?? "auto"
   }
 
-  say(toast: Toast): void {
-    if (!this.#isNews(toast.key)) return
+  /** Says it, unless another session has just brought the same news; what happens to one session twice is news twice. */
+  say(toast: Toast, session?: string): void {
+    if (!this.#isNews(toast.key, session)) return
     const line = toast.line ?? ""
     const { draws, log, stderr } = this.#outlets
     log(toast.variant === "error" ? "error" : "info", line || `${toast.title}: ${toast.message}`)
@@ -49,13 +50,16 @@ export class Voice {
     }
   }
 
-  #isNews(key: string | undefined): boolean {
+  #isNews(key: string | undefined, session = ""): boolean {
     if (!key) return true
     const now = this.#clock.now()
     const last = this.#said.get(key)
-    if (last !== undefined && Math.abs(now - last) < NEWS_MS) return false
+    if (last && Math.abs(now - last.at) < NEWS_MS && !last.by.has(session)) {
+      if (session) last.by.add(session)
+      return false
+    }
     this.#said.delete(key)
-    this.#said.set(key, now)
+    this.#said.set(key, { at: now, by: new Set(session ? [session] : []) })
     for (const old of this.#said.keys()) {
       if (this.#said.size <= KEPT) break
       this.#said.delete(old)

@@ -36,11 +36,17 @@ test("a switch is a toast, a line in the log and the same line on standard error
 
 test("the same news of ten sessions is told once a minute", () => {
   const { voice, clock, toasts } = setup()
-  for (let i = 0; i < 10; i++) voice.say({ ...switched, message: `free again in ${i} s` })
-  voice.say({ ...switched, key: "back beta/m1 alpha/m1", title: "Back on alpha/m1" })
+  for (let i = 0; i < 10; i++) voice.say({ ...switched, message: `free again in ${i} s` }, `ses_${i}`)
+  voice.say({ ...switched, key: "back beta/m1 alpha/m1", title: "Back on alpha/m1" }, "ses_1")
   expect(toasts).toEqual(["Switched to beta/m1", "Back on alpha/m1"])
   clock.jump(60_000)
   voice.say(switched)
+  expect(toasts.length).toBe(3)
+})
+
+test("what happens to a session again is news again, to all of them once", () => {
+  const { voice, toasts } = setup()
+  for (let i = 0; i < 3; i++) for (const session of ["ses_1", "ses_2", "ses_3"]) voice.say(switched, session)
   expect(toasts.length).toBe(3)
 })
 

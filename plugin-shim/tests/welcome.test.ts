@@ -39,7 +39,8 @@ test("why running turns are not moved is said once, again when the reason change
 
 test("what nobody could see yet is shown with the first message", () => {
   const shown: string[] = []
-  const host = { toasts: true, toast: ({ title }: Toast) => void shown.push(title), log: () => undefined }
+  const voice = { settle: () => undefined }
+  const host = { voice, toast: ({ title }: Toast) => void shown.push(title), log: () => undefined }
   const welcome = new Welcome(host)
   welcome.hear({ protocol: 1, version: "1", handover: false, handover_why: "New.", warnings: ["a"] })
   expect(shown).toEqual([])

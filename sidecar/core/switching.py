@@ -135,11 +135,9 @@ class Mover:
         if no is None and self._event.mobility in STEPS and self._picked(s) not in (None, self._target):
             return self._go(toasts.PICKED, None, s)
         if no is None:
-            health = self._memory.health
-            health.claim_probe(self._target, self._config, self._now)
-            return Decision(
-                reason=Reason(code="free", text="free to use"), probe=health.probes(self._target, self._config)
-            )
+            self._memory.health.claim_probe(self._target, self._config, self._now)
+            probe = self._memory.health.probes(self._target, self._config)
+            return _proceed("free", "free to use").model_copy(update={"probe": probe})
         # Of all who sat out the same wait, one finds out whether it is over.
         if waited and no.code != "probing":
             return _proceed("retry", "the wait is over")
@@ -273,15 +271,16 @@ class Mover:
         moved = self._session.move(ref, message=True)
         if not moved and target == self._target:
             return _proceed("free", "free to use")
-        toast = toasts.back(source, target)
         if target == picked(s):
-            reason, toast = toasts.PICKED, toasts.by_hand(source, target, s)
+            reason = toasts.PICKED
         elif target == self._wanted:
             reason = Reason(code="back", text="the user's own choice is free again")
         else:
             reason = Reason(code=s.config.strategy, text=f"strategy {s.config.strategy}")
         if moved:
             self._note("switch", reason, str(source), str(target))
+        back = reason.code == "back"
+        toast = toasts.back(source, target) if back else toasts.switched(source, target, reason, None, s)
         return Decision(
             action="proceed" if target == self._target else "switch",
             target=ref,
@@ -295,7 +294,7 @@ class Mover:
             return _proceed("fixed", f"this request cannot be moved ({reason.text})")
         choice = choose((c for c in candidates(s) if c.target != self._target), s)
         if choice.candidate is not None and self._turn.hops >= self._config.max_hops:
-            spared = No("max_hops", f"moved {self._turn.hops} times in this turn already")
+            spared = No("max_hops", f"max_hops {self._config.max_hops} is reached")
             choice = Choice(None, (reject(choice.candidate.target, choice.candidate.origin, spared), *choice.rejected))
         own = check_here(self._target, s)
         mine = () if own is None else (reject(self._target, "current", own),)
@@ -337,21 +336,29 @@ class Mover:
         when = self._after_this() or when
         others = "no other target is free"
         if any(r.code == "max_hops" for r in choice.rejected):
-            others = f"moved {self._turn.hops} times in this turn already"
-        why = no.text if self._target == self._wanted else self._turn.failed.get(self._wanted, no.text)
+            others = f"max_hops {self._config.max_hops} is reached"
+        blamed, why = self._blamed(no, choice)
         text = f"{why}; {others}{when}{self._ask(choice)}"
         last = self._last(no, first)
-        reason = Reason(code="nothing_free", text=f"{self._wanted}: {text}")
+        reason = Reason(code="nothing_free", text=f"{blamed}: {text}")
         told, beside = self._turn.told, self._event.mobility not in STEPS
         if last == "try" or told or beside:
             return self._end("proceed" if last == "try" else last, reason, first, choice)
         self._turn.told = True
         said = Reason(code="nothing_free", text=text)
-        self._note("all_limited", said, str(self._wanted), None, first.until if first else None)
+        self._note("all_limited", said, str(blamed), None, first.until if first else None)
         decision = self._end(last, reason, first, choice)
         # A refusal is shown by the editor; said twice it would be a puzzle.
         loud = last == "proceed" and self._heard
         return decision.model_copy(update={"toast": toasts.stuck(reason.text)}) if loud else decision
+
+    def _blamed(self, no: No, choice: Choice) -> tuple[Target, str]:
+        """Give the target a person must hear about, and why: their own choice, where it cannot be used either."""
+        if self._target == self._wanted or no.code == "cost_guard":
+            return self._target, no.text
+        own = next((r.text for r in choice.rejected if r.target == str(self._wanted) and r.code != "max_hops"), None)
+        why = self._turn.failed.get(self._wanted) or own
+        return (self._target, no.text) if why is None else (self._wanted, why)
 
     @staticmethod
     def _end(action: Literal["proceed", "refuse"], reason: Reason, first: Rejected | None, choice: Choice) -> Decision:

@@ -124,6 +124,29 @@ def test_a_stand_ins_own_trouble_does_not_hide_what_ails_the_users_choice(world:
     assert decision.reason.text.startswith("alpha/m1: rate limit; ")
 
 
+def test_a_stand_in_that_fails_later_is_told_with_what_ails_the_users_choice(world: World) -> None:
+    exhausted(world, soonest=200)
+    world.later(201)
+    assert to(world.message("alpha/m1")) == "beta/m1"
+    decision = world.refused("beta/m1", **LONG_WAIT)
+    assert decision.action == "refuse"
+    assert decision.reason.text == (
+        "alpha/m1: requests or tokens come faster than the provider allows; no other target is free; "
+        "soonest is alpha/m1 in 6 min 39 s"
+    )
+
+
+def test_where_the_users_choice_could_be_used_the_stand_in_is_to_blame() -> None:
+    world = World(*(provider(name, "m1") for name in ALL), config={"max_hops": 0})
+    world.message("alpha/m1")
+    assert world.refused("alpha/m1", **wait_of(200)).action == "refuse"
+    assert to(world.message("alpha/m1")) == "beta/m1"
+    world.later(201)
+    decision = world.refused("beta/m1", **LONG_WAIT)
+    assert decision.reason.text.startswith("beta/m1: ")
+    assert "max_hops 0 is reached; soonest is beta/m1 in 10 min" in decision.reason.text
+
+
 def test_what_the_user_closed_by_hand_is_still_theirs_to_ask(alone: World) -> None:
     alone.engine.control("disable", TargetCommand(provider="alpha"), alone.now)
     for _ in range(2):

@@ -177,7 +177,7 @@ def test_the_hops_of_a_turn_are_bounded_and_a_new_turn_starts_anew() -> None:
     assert to(world.refused("alpha/m1", **LONG_WAIT)) == "beta/m1"
     decision = world.refused("beta/m1", **LONG_WAIT)
     assert (decision.action, decision.reason.code) == ("refuse", "nothing_free")
-    assert "moved 1 times in this turn already; soonest is" in decision.reason.text
+    assert "max_hops 1 is reached; soonest is" in decision.reason.text
     assert ("gamma/m1", "max_hops") in [(r.target, r.code) for r in decision.rejected]
     assert to(world.message("alpha/m1")) == "gamma/m1"
 

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -32,7 +33,7 @@ def titles(served: Served) -> list[str]:
 async def test_ten_sessions_at_one_limit_are_one_cooldown_one_toast_and_one_probe(house: House) -> None:
     gate = asyncio.Event()
     refused = limited(429, retry_after="6")
-    held = Reply(status=429, headers=refused.headers, body=refused.body, hold=gate)
+    held = replace(refused, hold=gate)
     again = Reply(text="alpha again", hold=asyncio.Event())
     house.providers.script("alpha/m1", *[held] * TEN, again)
     async with Served(house.home) as served:
@@ -62,7 +63,7 @@ async def test_ten_sessions_at_one_limit_are_one_cooldown_one_toast_and_one_prob
 async def test_ten_sessions_that_wait_for_the_same_moment_send_one_request(house: House) -> None:
     gate = asyncio.Event()
     refused = limited(429, retry_after="2")
-    held = Reply(status=429, headers=refused.headers, body=refused.body, hold=gate)
+    held = replace(refused, hold=gate)
     house.providers.script("alpha/m1", *[held] * TEN, refused)
     async with Served(house.home) as served:
         sessions = [await served.session(f"Session {i}") for i in range(TEN)]
@@ -139,7 +140,7 @@ async def test_ten_sessions_nobody_can_answer_now_go_on_by_themselves(house: Hou
 async def test_a_refusal_while_the_daemon_is_away_costs_no_turn(house: House, how: str) -> None:
     gate = asyncio.Event()
     refused = limited(429, retry_after="3600")
-    house.providers.script("alpha/m1", Reply(status=429, headers=refused.headers, body=refused.body, hold=gate))
+    house.providers.script("alpha/m1", replace(refused, hold=gate))
     async with Served(house.home) as served:
         session = await served.session("Sea")
         turn = asyncio.create_task(served.prompt(session, "hello"))

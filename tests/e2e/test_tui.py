@@ -43,6 +43,8 @@ async def test_a_switch_is_a_toast_and_leaves_the_conversation_the_input_and_the
         screen = await terminal.shows("Switched to beta/m1", "answer from beta/m1", "the next thing")
         assert screen.count("tell me of lighthouses") == 1
         assert "alpha/m1: rate limit, free again in 1 min" in screen
+        # Where OpenCode draws, the line for standard error would end up in the picture.
+        assert "rate-limit-sidecar:" not in screen
         # The sidebar and the line beside the prompt say where the session is, and count down.
         screen = await terminal.shows("instead of alpha/m1", "→ beta/m1 · ✗ alpha 1:", "Build · m1 Alpha")
         first = seconds_left(screen, "alpha")

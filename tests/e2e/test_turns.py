@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -51,7 +52,7 @@ async def test_a_turn_stopped_while_it_is_held_stays_stopped_and_the_next_one_wo
 async def test_a_turn_stopped_at_the_moment_of_the_switch_stays_stopped(house: House) -> None:
     gate = asyncio.Event()
     refused = limited(429, retry_after="600")
-    house.providers.script("alpha/m1", Reply(status=429, headers=refused.headers, body=refused.body, hold=gate))
+    house.providers.script("alpha/m1", replace(refused, hold=gate))
     house.providers.script("beta/m1", Reply(text="too late"), Reply(text="answer from beta/m1"))
     async with Served(house.home) as served:
         session = await served.session("Sea")
