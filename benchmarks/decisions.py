@@ -27,8 +27,8 @@ async def measure(quick: bool) -> Section:
         "decisions",
         "Deciding",
         "The engine alone, called in process. `attempt`: may this request be sent (yes). `message`: where does a turn "
-        "open. `switch`: a 429 is classified, the target cools down, the next one is chosen. Each window has four models "
-        "a provider, one of them offered by a quarter of all providers.",
+        "open. `switch`: a 429 is classified, the target cools down, the next one is chosen. Each window has four "
+        "models a provider, one of them offered by a quarter of all providers.",
     )
     runs = 500 if quick else 5_000
     medians: dict[tuple[str, int], float] = {}
@@ -50,7 +50,7 @@ async def measure(quick: bool) -> Section:
     for kind in ("attempt", "switch"):
         for small, large in ((16, 100), (100, 1_000)):
             growth = medians[kind, large] / medians[kind, small]
-            section.target(f"{kind} decision, growth from {small} to {large:,} providers", growth, "×", GROWTH)
+            section.target(f"{kind} decision, growth from {small} to {large:,} providers", growth, "x", GROWTH)
     first = engine(1_000)
     began = time.perf_counter()
     first.outcome(refused("first", "first"), NOW)
