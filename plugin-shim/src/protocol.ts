@@ -116,7 +116,7 @@ export interface Decision {
   reason: { code: string; text: string }
   toast?: Toast | null
   arrival?: Toast | null
-  /** So long the turn's next attempt at the same target may be sent without asking. */
+  /** So long the turn's next attempt, at `target` or else where it is, may be sent without asking. */
   pass_s?: number | null
 }
 

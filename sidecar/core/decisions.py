@@ -59,8 +59,8 @@ class Decision(Answer):
     `proceed`: send it (after an outcome: deliver what came). `switch`: use `target` instead. `wait`: wait `wait_s`
     seconds, then ask again. `refuse`: do not send it, nothing can answer. `until` is the epoch second at which the
     reason ends. `toast` is to be shown now; `arrival` once the first token of `target` has arrived. With `pass_s` the
-    next attempt of the same turn at the same target may be sent within that many seconds without asking, and is told
-    afterwards (`passed`), unless something failed at its provider meanwhile.
+    turn's next attempt, at `target` or else where it is, may be sent within that many seconds without asking, and is
+    told afterwards (`passed`), unless something failed at its provider meanwhile.
     """
 
     action: Literal["proceed", "switch", "wait", "refuse"] = "proceed"

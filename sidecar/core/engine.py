@@ -123,7 +123,8 @@ class Engine:
         if event.ended == "empty" and mover.may_continue():
             return mover.again()
         self._failed(target, failure, event.directory, at, event)
-        return mover.failed(failure).model_copy(update={"failure": _info(failure)})
+        decision = mover.failed(failure).model_copy(update={"failure": _info(failure)})
+        return self._with_pass(decision, mover) if decision.action == "switch" else decision
 
     def events(self, event: EditorEvents, now: float) -> EventsReply:
         """Take raw editor events: tokens and cost, and, from agents that report no attempts, requests and failures."""
@@ -217,9 +218,8 @@ class Engine:
 
     def _with_pass(self, decision: Decision, mover: Mover) -> Decision:
         """Spare the next attempt its question where nothing is in sight that could change the answer."""
-        if decision.action == "proceed" and mover.at_ease():
-            return decision.model_copy(update={"pass_s": PASS_S})
-        return decision
+        next_at = mover.target if decision.target is None else decision.target.target
+        return decision.model_copy(update={"pass_s": PASS_S}) if mover.at_ease(next_at) else decision
 
     def _classify(self, event: Outcome, at: float) -> Failure:
         if event.ended == "empty":
