@@ -85,10 +85,10 @@ class Engine:
         mover = self._mover(event, now)
         if event.passed:
             decision = Decision(reason=Reason(code="passed", text="sent with an earlier answer's leave"))
-        elif event.at == "message":
-            decision = self._with_pass(mover.message(), mover)
         else:
-            decision = mover.attempt()
+            decision = mover.message() if event.at == "message" else mover.attempt()
+            if event.at == "message" or decision.action == "switch":
+                decision = self._with_pass(decision, mover)
         if event.at == "attempt" and event.attempt and decision.action == "proceed":
             self._memory.attempt(event.attempt, event.target.target, event.agent, now)
         return decision

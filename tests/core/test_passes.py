@@ -64,6 +64,13 @@ def test_a_switch_brings_one_for_where_it_leads(world: World) -> None:
     assert (to(opening), opening.pass_s) == ("beta/m1", PASS_S)
 
 
+def test_so_does_one_instead_of_an_attempt(world: World) -> None:
+    world.message("alpha/m1")
+    world.refused("alpha/m1", **LONG_WAIT)
+    decision = world.attempt("alpha/m1", session="other")
+    assert (to(decision), decision.pass_s) == ("beta/m1", PASS_S)
+
+
 def test_a_target_that_awaits_its_probe_gets_none(world: World) -> None:
     world.message("alpha/m1")
     world.refused("alpha/m1", **LONG_WAIT)
