@@ -186,7 +186,7 @@ class Engine:
 
     def dump(self, now: float) -> dict[str, Any]:
         """Give the content of the state file."""
-        return self._memory.dump(self.snapshot(now))
+        return self._memory.dump(picture(self._memory, self._configs[""], now, brief=True))
 
     def load(self, data: object, now: float) -> None:
         """Take the content of a state file.
