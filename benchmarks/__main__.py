@@ -1,8 +1,8 @@
 """Measure, and write `docs/performance.md`.
 
-    python -m benchmarks                     everything (about eight minutes; the last two parts install what they need)
+    python -m benchmarks                     everything (eight to ten minutes, a part of it for installing LiteLLM)
     python -m benchmarks decisions saving    only these; the others keep their last figures
-    python -m benchmarks --quick             everything, roughly, in two minutes; writes nothing
+    python -m benchmarks --quick             everything, roughly, in four minutes; writes nothing
 
 Needs `./setup.sh --test` to have run: Bun from `plugin-shim/node_modules`, and OPENCODE_BIN or an OpenCode on PATH.
 Figures mean something on a machine that does nothing else.
