@@ -1,8 +1,8 @@
 """Measure, and write `docs/performance.md`.
 
-    python -m benchmarks                     everything (about eight minutes; the last two parts install what they need)
+    python -m benchmarks                     everything (eight to ten minutes, a part of it for installing LiteLLM)
     python -m benchmarks decisions saving    only these; the others keep their last figures
-    python -m benchmarks --quick             everything, roughly, in two minutes; writes nothing
+    python -m benchmarks --quick             everything, roughly, in four minutes; writes nothing
 
 Needs `./setup.sh --test` to have run: Bun from `plugin-shim/node_modules`, and OPENCODE_BIN or an OpenCode on PATH.
 Figures mean something on a machine that does nothing else.
@@ -18,7 +18,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from benchmarks import decisions, footprint, litellm_router, load, round_trip, saving
+from benchmarks import decisions, footprint, litellm_router, load, opencode, round_trip, saving
 from benchmarks.figures import Section, number, report
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,6 +26,7 @@ DATA, PAGE = ROOT / "docs" / "performance.json", ROOT / "docs" / "performance.md
 
 # In the order of the report.
 ALL: dict[str, Callable[[bool], Awaitable[Section]]] = {
+    "opencode": opencode.measure,
     "round_trip": round_trip.measure,
     "decisions": decisions.measure,
     "litellm": litellm_router.measure,
@@ -42,7 +43,7 @@ def machine() -> str:
         if line.startswith("model name"):
             cpu = line.partition(":")[2].strip()
             break
-    return f"{os.cpu_count()} × {cpu}, {platform.system()}, Python {platform.python_version()}"
+    return f"{os.cpu_count()} cores of {cpu}, {platform.system()}, Python {platform.python_version()}"
 
 
 def show(section: Section) -> None:

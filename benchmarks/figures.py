@@ -95,8 +95,8 @@ _HEAD = """\
 # Performance
 
 Made by `python -m benchmarks`; see [benchmarks](../benchmarks/__main__.py) for how to repeat it. Everything that is
-compared was measured side by side in one run, in turns, so that ratios hold where absolute times do not. p99 is the 99th
-percentile; a target is met or missed by the number beside it, whatever the reason.
+compared was measured side by side in one run, in turns, so that ratios hold where absolute times do not. p99 is the
+99th percentile, x is a ratio; a target is met or missed by the number beside it, whatever the reason.
 """
 
 

@@ -10,7 +10,7 @@ from benchmarks.process import SIDECAR, daemon, directory, environment, memory_m
 
 BARE = "import aiohttp, pydantic, structlog, watchfiles"
 PARTS = (
-    "import aiohttp.web, structlog, watchfiles; from pydantic import BaseModel; type('M', (BaseModel,), {'__module__': ''})"
+    "import aiohttp.web, structlog, watchfiles; from pydantic import create_model; create_model('M', number=(int, 0))"
 )
 SHOW = "; print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmRSS')))"
 MEMORY, READY, STATUS_MS = 1.15, 1.5, 80.0
@@ -33,9 +33,9 @@ async def measure(quick: bool) -> Section:
     section = Section(
         "footprint",
         "Weight and start",
-        "The bare import is a Python that imports aiohttp, pydantic, structlog and watchfiles and ends; the parts used are "
-        "the same with aiohttp's server and one pydantic model, which nothing built on them can do without. Ready is the "
-        "first answer over the socket. `status` is the whole command, from its start to its end.",
+        "The bare import is a Python that imports aiohttp, pydantic, structlog and watchfiles and ends; the parts "
+        "used are the same with aiohttp's server and one pydantic model, which nothing built on them can do without. "
+        "Ready is the first answer over the socket. `status` is the whole command, from its start to its end.",
     )
     runs = 5 if quick else 25
     bare, parts, ready, status = [], [], [], []
@@ -62,8 +62,8 @@ async def measure(quick: bool) -> Section:
     base = section.add("bare import", "ms", bare).median
     section.add("import of the parts used", "ms", parts)
     shown = section.add("`status`", "ms", status).median
-    section.target("memory of the daemon against the bare import", weight / light, "×", MEMORY)
-    section.target("memory of the daemon against the parts used", weight / used, "×", MEMORY)
-    section.target("start to ready against the bare import", there / base, "×", READY)
+    section.target("memory of the daemon against the bare import", weight / light, "x", MEMORY)
+    section.target("memory of the daemon against the parts used", weight / used, "x", MEMORY)
+    section.target("start to ready against the bare import", there / base, "x", READY)
     section.target("`status`, cold", shown, "ms", STATUS_MS)
     return section

@@ -8,7 +8,6 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from benchmarks.decisions import SIZES
 from benchmarks.figures import Section
@@ -22,12 +21,12 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 from litellm import Router
 
 found = {}
+common = {"api_key": "none", "api_base": "http://127.0.0.1:9", "rpm": 10**6}
 runs = int(sys.argv[1])
 for size in json.loads(sys.argv[2]):
     for strategy in ("simple-shuffle", "usage-based-routing-v2"):
         models = [
-            {"model_name": "m", "litellm_params": {
-                "model": f"openai/m{number}", "api_key": "none", "api_base": f"http://127.0.0.1:9/{number}", "rpm": 10**6}}
+            {"model_name": "m", "litellm_params": {**common, "model": f"openai/m{number}"}}
             for number in range(size)
         ]
         router = Router(model_list=models, routing_strategy=strategy, set_verbose=False)
@@ -58,8 +57,8 @@ async def measure(quick: bool) -> Section:
         "litellm",
         "Beside a known router",
         f"LiteLLM {VERSION}, `Router.get_available_deployment` in memory, every deployment able to answer; ours is the "
-        "attempt decision of the engine. They do not do the same: LiteLLM picks one of many, ours looks whether the one that "
-        "was chosen may be used, checks its cooldowns, windows and limits, and counts the attempt.",
+        "attempt decision of the engine. They do not do the same: LiteLLM picks one of many, ours looks whether the "
+        "one that was chosen may be used, checks its cooldowns, windows and limits, and counts the attempt.",
     )
     runs = 100 if quick else 500
     sizes = SIZES[:3] if quick else SIZES
@@ -69,9 +68,9 @@ async def measure(quick: bool) -> Section:
         # With pip's own settings of whoever runs this: where packages come from is theirs to say.
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"litellm=={VERSION}"]
         subprocess.run(pip, check=True, stderr=subprocess.DEVNULL, timeout=600)  # noqa: ASYNC221, S603 - nothing else runs
-        script = Path(home / "ask.py")
-        script.write_text(SCRIPT)
-        found = json.loads(await output(str(python), str(script), str(runs), json.dumps(sizes), home=home, timeout_s=600))
+        found = json.loads(
+            await output(str(python), "-c", SCRIPT, str(runs), json.dumps(sizes), home=home, timeout_s=600)
+        )
     for size in sizes:
         section.add(f"ours, {size:,} providers", "µs", _ours(size, runs * 4))
         for strategy in ("simple-shuffle", "usage-based-routing-v2"):

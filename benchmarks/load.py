@@ -53,9 +53,9 @@ async def measure(quick: bool) -> Section:
     section = Section(
         "load",
         f"{RATE:,} events a second",
-        f"Batches of {BATCH} events, {RATE // BATCH} a second for {seconds} s, from one client over one socket; a batch is "
-        "answered when what it says is on disk, and timed from the moment it was due. Some forty windows at work send about "
-        "a hundred events a second.",
+        f"Batches of {BATCH} events, {RATE // BATCH} a second for {seconds} s, from one client over one socket; a "
+        "batch is answered when what it says is on disk, and timed from the moment it was due. Some forty windows at "
+        "work send about a hundred events a second.",
     )
     taken: list[float] = []
     memory: list[float] = []
@@ -88,5 +88,5 @@ async def measure(quick: bool) -> Section:
     section.single("memory after a third of the time", "MB", early)
     section.single("memory at the end", "MB", late)
     section.target("answer to a batch, p99", percentile(taken, 99), "ms", P99_MS)
-    section.target("memory at the end against that after a third of the time", late / early, "×", GROWTH)
+    section.target("memory at the end against that after a third of the time", late / early, "x", GROWTH)
     return section

@@ -15,9 +15,9 @@ async def measure(quick: bool) -> Section:
     section = Section(
         "round_trip",
         "Asking and reporting over the socket",
-        "From Bun, with the plugin's transport. A round is a question (`route`) and a report (`outcome`), to the daemon and "
-        "then, with the same bodies, to an aiohttp server that gives back what it gets. The daemon answers a report when "
-        "the state is on disk; the plugin does not wait for the report of a request that was answered.",
+        "From Bun, with the plugin's transport. A round is a question (`route`) and a report (`outcome`), to the "
+        "daemon and then, with the same bodies, to an aiohttp server that gives back what it gets. The daemon answers "
+        "a report when the state is on disk; the plugin does not wait for the report of a request that was answered.",
     )
     async with daemon() as (socket, _), echo() as bare:
         rounds = 300 if quick else 3_000
@@ -28,8 +28,8 @@ async def measure(quick: bool) -> Section:
     for kind, words in names.items():
         medians[kind] = section.add(f"{words}: daemon", "ms", times[f"daemon {kind}"]).median
         medians[f"echo {kind}"] = section.add(f"{words}: echo", "ms", times[f"echo {kind}"]).median
-    section.target("question against the echo", medians["route"] / medians["echo route"], "×", RATIO)
-    section.target("question and report against two echoes", medians["both"] / medians["echo both"], "×", RATIO)
+    section.target("question against the echo", medians["route"] / medians["echo route"], "x", RATIO)
+    section.target("question and report against two echoes", medians["both"] / medians["echo both"], "x", RATIO)
     section.target("question, p99", percentile(times["daemon route"], 99), "ms", P99_MS)
     section.target("question and report, p99", percentile(times["daemon both"], 99), "ms", P99_MS)
     return section

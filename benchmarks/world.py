@@ -27,7 +27,9 @@ def _provider(number: int) -> ProviderInfo:
         name=f"Provider {number}",
         base_url=f"https://api.provider-{number}.example/v1",
         models=[
-            ModelInfo(id=name, name=name, context=200_000, output=32_000, cost_input=3, cost_output=15, wire="anthropic")
+            ModelInfo(
+                id=name, name=name, context=200_000, output=32_000, cost_input=3, cost_output=15, wire="anthropic"
+            )
             for name in models
         ],
     )

@@ -29,11 +29,11 @@ export class Passes {
   /** Takes note of what an answer allows; one that says anything but "proceed" takes all leave for its provider back. */
   keep(about: About, said: Decision | undefined): void {
     if (!said) return
-    if (said.action !== "proceed") return this.drop(about.target.provider)
+    if (said.action !== "proceed") this.drop(about.target.provider)
     if (about.mobility !== "handover" || !said.pass_s) return
     this.#passes.delete(about.session)
     const until = this.#clock.now() + said.pass_s * 1_000
-    this.#passes.set(about.session, { turn: about.turn, target: about.target, until })
+    this.#passes.set(about.session, { turn: about.turn, target: said.target ?? about.target, until })
     for (const oldest of this.#passes.keys()) {
       if (this.#passes.size <= SESSIONS) return
       this.#passes.delete(oldest)

@@ -134,7 +134,7 @@ export interface Decision {
   reason: { code: string; text: string }
   toast?: Toast | null
   arrival?: Toast | null
-  /** So long the turn's next attempt at the same target may be sent without asking. */
+  /** So long the turn's next attempt, at `target` or else where it is, may be sent without asking. */
   pass_s?: number | null
   /** Others wait for what this attempt finds out: its first content is worth a report. */
   probe?: boolean

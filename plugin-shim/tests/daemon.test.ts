@@ -121,6 +121,18 @@ describe("an exchange", () => {
     expect(await waiting).toBe("rejected")
   })
 
+  test("rejects what is too long, announced or not", async () => {
+    answer = { status: 200, body: `"${"x".repeat(4_000_000)}"` }
+    expect(String(await exchange({}).catch((error: unknown) => error))).toContain("too long")
+    server.removeAllListeners("request")
+    server.on("request", (_, response) => {
+      response.write('"')
+      response.write("x".repeat(3_000_000))
+      response.end("x".repeat(3_000_000))
+    })
+    expect(String(await exchange({}).catch((error: unknown) => error))).toContain("too long")
+  })
+
   test("knows who listens, and one socket from the next", async () => {
     const transport = new UnixTransport(socket, undefined)
     expect(await transport.listening()).toBe(true)

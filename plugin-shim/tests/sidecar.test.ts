@@ -320,6 +320,33 @@ describe("away and back", () => {
   })
 })
 
+describe("a pass", () => {
+  const MESSAGE: Route = { ...ABOUT, at: "message" }
+  const routes = (transport: FakeTransport) =>
+    transport.calls.filter(({ path }) => path === "/v1/route").map(({ body }) => body as Route)
+
+  test("spares the attempt its question; the daemon is told afterwards", async () => {
+    const { clock, transport, sidecar } = setup()
+    transport.says("/v1/route", { ...PROCEED, pass_s: 1 })
+    await sidecar.route(MESSAGE)
+    transport.answers.set("/v1/route", never)
+    expect(await sidecar.route(ROUTE)).toMatchObject({ action: "proceed", reason: { code: "passed" } })
+    expect(routes(transport)).toEqual([MESSAGE])
+    await clock.advance(1)
+    expect(routes(transport)).toEqual([MESSAGE, { ...ROUTE, passed: true }])
+  })
+
+  test("comes with the report of an answer too, and is lost when something fails", async () => {
+    const { transport, sidecar } = setup()
+    transport.says("/v1/outcome", { ...PROCEED, pass_s: 1 })
+    await sidecar.outcome(outcome("a1"))
+    transport.says("/v1/outcome", { ...PROCEED, pass_s: null })
+    await sidecar.outcome({ ...outcome("a2"), session: "ses_2", ended: "failed" })
+    expect(await sidecar.route(ROUTE)).toMatchObject({ reason: { code: "free" } })
+    expect(routes(transport)).toEqual([ROUTE])
+  })
+})
+
 describe("reports", () => {
   test("that could not be delivered are kept and sent later with their age, in order", async () => {
     const { clock, transport, sidecar } = setup()

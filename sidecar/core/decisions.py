@@ -67,9 +67,9 @@ class Decision(Answer):
     seconds, then ask again. `refuse`: do not send it, nothing can answer. `until` is the epoch second at which the
     reason ends, `origin` why `target` was a candidate. `toast` is to be shown now; `arrival` once the first token of
     `target` (or, with `proceed`, of the target asked for) has arrived. `probe`: others wait for what this attempt finds
-    out, so its first content is worth a report (`began`). With `pass_s` the next attempt of the same turn at the same
-    target may be sent within that many seconds without asking, and is told afterwards (`passed`), unless something
-    failed at its provider meanwhile.
+    out, so its first content is worth a report (`began`). With `pass_s` the turn's next attempt, at `target` or else
+    where it is, may be sent within that many seconds without asking, and is told afterwards (`passed`), unless
+    something failed at its provider meanwhile.
     """
 
     action: Literal["proceed", "switch", "wait", "refuse"] = "proceed"

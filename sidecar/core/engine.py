@@ -106,10 +106,10 @@ class Engine:
         mover = self._mover(event, now)
         if event.passed:
             decision = Decision(reason=Reason(code="passed", text="sent with an earlier answer's leave"))
-        elif event.at == "message":
-            decision = self._with_pass(mover.message(), mover)
         else:
-            decision = mover.attempt()
+            decision = mover.message() if event.at == "message" else mover.attempt()
+            if event.at == "message" or decision.action == "switch":
+                decision = self._with_pass(decision, mover)
         if event.at == "attempt" and event.attempt and decision.action == "proceed":
             self._memory.attempt(event.attempt, event.target.target, event.agent, now)
             self._records.append(records.began(event, event.attempt, now))
@@ -231,7 +231,7 @@ class Engine:
 
     def dump(self, now: float) -> dict[str, Any]:
         """Give the content of the state file."""
-        return self._memory.dump(self.snapshot(now))
+        return self._memory.dump(picture(self._memory, self._configs[""], now, brief=True))
 
     def load(self, data: object, now: float) -> None:
         """Take the content of a state file.
@@ -270,7 +270,8 @@ class Engine:
         if event.ended == "empty" and mover.may_continue():
             return mover.again()
         self._failed(target, failure, event.directory, at, event)
-        return mover.failed(failure).model_copy(update={"failure": _info(failure)})
+        decision = mover.failed(failure).model_copy(update={"failure": _info(failure)})
+        return self._with_pass(decision, mover) if decision.action == "switch" else decision
 
     def _decided(self, event: Route | Outcome, decision: Decision, now: float) -> Decision:
         """Write a decision down where somebody may ask for its reason."""
@@ -315,9 +316,8 @@ class Engine:
 
     def _with_pass(self, decision: Decision, mover: Mover) -> Decision:
         """Spare the next attempt its question where nothing is in sight that could change the answer."""
-        if decision.action == "proceed" and mover.at_ease():
-            return decision.model_copy(update={"pass_s": PASS_S})
-        return decision
+        next_at = mover.target if decision.target is None else decision.target.target
+        return decision.model_copy(update={"pass_s": PASS_S}) if mover.at_ease(next_at) else decision
 
     def _classify(self, event: Outcome, at: float) -> Failure:
         if event.ended == "empty":

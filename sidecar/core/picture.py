@@ -13,6 +13,7 @@ from sidecar.core.target import Target
 from sidecar.core.usage.ledger import Counts
 from sidecar.core.words import KIND_WORDS, span
 
+_NOT_COUNTED = CountsInfo()
 _PLAIN_MODEL = ModelSettings()
 _PLAIN_PROVIDER = ProviderSettings()
 _STATE_OF_BLOCK: dict[str, State] = {"disabled": "disabled", "cooling": "unavailable", "probing": "unavailable"}
@@ -20,30 +21,35 @@ _STATE_OF_BLOCK: dict[str, State] = {"disabled": "disabled", "cooling": "unavail
 _Verdict = tuple[State, str, float | None]
 
 
-def picture(memory: Memory, config: Config, now: float) -> Snapshot:
-    """Give what status shows."""
+def picture(memory: Memory, config: Config, now: float, *, brief: bool = False) -> Snapshot:
+    """Give what status shows; a `brief` one says of providers what the state file tells other readers."""
     pin = memory.pinned(now)
     return Snapshot(
         at=now,
         current=None if memory.current is None else str(memory.current),
         picked=None if pin is None else Picked(provider=pin.provider, model=pin.model, until=pin.until),
         hello_at=memory.said_hello_at,
-        providers=picture_of(memory, config, now),
+        providers=picture_of(memory, config, now, brief=brief),
     )
 
 
-def picture_of(memory: Memory, config: Config, now: float) -> tuple[ProviderStatus, ...]:
-    """Give the providers: what is configured first, then what was used, then what is only connected."""
+def picture_of(memory: Memory, config: Config, now: float, *, brief: bool = False) -> tuple[ProviderStatus, ...]:
+    """Give the providers: what is configured first, then what was used, then what is only connected.
+
+    With `brief` no models and agents are counted.
+    """
     known = memory.providers() | set(config.providers)
     used = {p: memory.used_models(p) for p in known}
     order = sorted(known, key=lambda p: (p not in config.providers, not used[p], p))
-    return tuple(_provider(p, used[p], memory, config, now) for p in order)
+    return tuple(_provider(p, used[p], memory, config, now, brief=brief) for p in order)
 
 
-def _provider(provider: str, used: list[str], memory: Memory, config: Config, now: float) -> ProviderStatus:
+def _provider(
+    provider: str, used: list[str], memory: Memory, config: Config, now: float, *, brief: bool
+) -> ProviderStatus:
     settings = config.providers.get(provider, _PLAIN_PROVIDER)
     models = tuple(
-        _model(Target(provider, m), settings.models.get(m, _PLAIN_MODEL), memory, config, now)
+        _model(Target(provider, m), settings.models.get(m, _PLAIN_MODEL), memory, config, now, brief=brief)
         for m in sorted({*used, *settings.models})
     )
     readings = memory.usage.readings(provider, settings.limits, now, switch_at=config.switch_at)
@@ -51,6 +57,7 @@ def _provider(provider: str, used: list[str], memory: Memory, config: Config, no
     if verdict[0] == "available":
         verdict = _from_models(models)
     count, last = _errors(memory, provider, None, now)
+    agents = () if brief else memory.usage.agents(provider)
     return ProviderStatus(
         id=provider,
         name=memory.fleet.name_of(provider),
@@ -65,7 +72,7 @@ def _provider(provider: str, used: list[str], memory: Memory, config: Config, no
         readings=tuple(map(_reading, readings)),
         counts=_counts(memory.usage.counts(provider, now)),
         models=models,
-        agents={a: _counts(memory.usage.counts(provider, now, agent=a)) for a in memory.usage.agents(provider)},
+        agents={a: _counts(memory.usage.counts(provider, now, agent=a)) for a in agents},
     )
 
 
@@ -77,7 +84,9 @@ def _documented(provider: str) -> dict[str, int]:
     return {name: value for name, value in limits.items() if isinstance(value, int)}
 
 
-def _model(target: Target, settings: ModelSettings, memory: Memory, config: Config, now: float) -> ModelStatus:
+def _model(
+    target: Target, settings: ModelSettings, memory: Memory, config: Config, now: float, *, brief: bool
+) -> ModelStatus:
     readings = memory.usage.readings(
         target.provider, settings.limits, now, model=target.model, switch_at=config.switch_at
     )
@@ -91,7 +100,7 @@ def _model(target: Target, settings: ModelSettings, memory: Memory, config: Conf
         error_count=count,
         last_failure=last,
         readings=tuple(map(_reading, readings)),
-        counts=_counts(memory.usage.counts(target.provider, now, model=target.model)),
+        counts=_NOT_COUNTED if brief else _counts(memory.usage.counts(target.provider, now, model=target.model)),
         first_token_ms=memory.pace.first_token_ms(target),
     )
 

@@ -197,16 +197,21 @@ class Mover:
         """Note that a step was answered."""
         self._turn.progressed()
 
-    def at_ease(self) -> bool:
-        """Whether the step's target is free, was not just in trouble, and has ample room in every limit."""
+    @property
+    def target(self) -> Target:
+        """Give the target the event is about."""
+        return self._target
+
+    def at_ease(self, target: Target) -> bool:
+        """Whether the step may be at a target that is free, was not just in trouble, and has ample room."""
         if not self._config.enabled or self._event.mobility != "handover":
             return False
         s = self._situation()
         if s.pin is not None:
             return False
-        if check_here(self._target, s) is not None or s.health.resting(self._target, s.config):
+        if check_here(target, s) is not None or s.health.resting(target, s.config):
             return False
-        return s.usage.headroom(self._target, *s.limits(self._target), s.now) >= _AMPLE
+        return s.usage.headroom(target, *s.limits(target), s.now) >= _AMPLE
 
     def may_continue(self) -> bool:
         """Whether an answer without content is tried again at the same target."""

@@ -29,6 +29,7 @@ class Served:
     def __init__(self, home: Isolated, *, clock: Callable[[], float] = time.time) -> None:
         self._home = home
         self._port = free_port()
+        self.url = f"http://127.0.0.1:{self._port}"
         self._clock = clock
         self._toasted = asyncio.Event()
         self.toasts: list[tuple[float, dict[str, Any]]] = []
@@ -39,7 +40,7 @@ class Served:
         Raises:
             TimeoutError: it does not, within 20 seconds.
         """
-        self._http = aiohttp.ClientSession(f"http://127.0.0.1:{self._port}")
+        self._http = aiohttp.ClientSession(self.url)
         self._process = await self._home.spawn("serve", "--port", str(self._port), "--hostname", "127.0.0.1")
         try:
             async with asyncio.timeout(_START_S):
