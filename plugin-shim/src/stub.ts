@@ -64,8 +64,8 @@ const ending = (stop_reason: string): string =>
   named({ type: "message_stop" })
 
 const STREAMS: Partial<Record<Wire, () => string>> = {
-  "openai-chat": () =>
-    `${data(chat("chat.completion.chunk", { delta: { role: "assistant", content: "" } }))}data: [DONE]\n\n`,
+  // Without any `content`: Perplexity's SDK opens a text for an empty one, and others refuse a message that says nothing.
+  "openai-chat": () => `${data(chat("chat.completion.chunk", { delta: { role: "assistant" } }))}data: [DONE]\n\n`,
   "openai-responses": () =>
     named({ type: "response.created", response: response("in_progress") }) +
     named({ type: "response.incomplete", response: response("incomplete") }),

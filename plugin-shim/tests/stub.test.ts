@@ -118,6 +118,11 @@ describe.each(SDKS)("%s", (_, wire, model) => {
   })
 })
 
+test("the empty step of chat completions holds no text, not even an empty one", async () => {
+  const said = await emptyStep("openai-chat", true)?.text()
+  expect(said).toContain('"delta":{"role":"assistant"}')
+})
+
 test("there is no empty step in a format nobody knows", () => {
   expect(emptyStep("unknown", true)).toBeUndefined()
   expect(emptyStep("unknown", false)).toBeUndefined()

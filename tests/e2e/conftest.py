@@ -92,10 +92,14 @@ class House:
         providers: Mapping[str, dict[str, Any]] | None = None,
         **more: Any,
     ) -> None:
-        """Write OpenCode's configuration; `wires` maps providers to the format they speak, `providers` adds entries."""
+        """Write OpenCode's configuration.
+
+        `wires` maps providers to the format they speak, `providers` adds entries, what is None is left out.
+        """
         named = dict.fromkeys(NAMES, "openai-chat") if wires is None else wires
         entries = {**{name: self.entry(name, wire=wire) for name, wire in named.items()}, **(providers or {})}
-        more = {"small_model": model.split("/", maxsplit=1)[0] + "/small", **more}
+        settings = {"small_model": model.split("/", maxsplit=1)[0] + "/small", **more}
+        more = {name: value for name, value in settings.items() if value is not None}
         self.home.configure(entries, plugin=PLUGIN if plugin else None, model=model, **more)
 
     @property

@@ -52,6 +52,8 @@ FORMS: dict[str, Callable[[], Reply]] = {
 """What the first provider answers."""
 UNREACHABLE = {"refused": "http://127.0.0.1:{port}/v1", "dns": "http://nowhere.invalid/v1"}
 """Where the address of a provider leads that nobody answers at."""
+HELPER = {"helper": {"mode": "subagent", "description": "helps", "prompt": "You help."}}
+TASK = ("task", {"description": "look", "prompt": "look around", "subagent_type": "helper"})
 TRIES = {"empty": 4}
 """Where one answer is no proof: how often the same provider is asked before the turn leaves it."""
 
@@ -94,7 +96,8 @@ async def lodging(opencode: Path, furnished: Isolated) -> AsyncIterator[Lodge]:
                 for wire in WIRES
                 for name, address in {"alpha": {}, "beta": {}, **closed}.items()
             }
-            house.configure(model="alpha-openai-chat/oak", wires={}, providers=entries, small_model="beta-gemini/small")
+            # Without a small model of their own, titles are asked of the session's model.
+            house.configure(model="alpha-openai-chat/oak", wires={}, providers=entries, agent=HELPER, small_model=None)
             first = {f"beta-{wire}": {"priority": 1} for wire in WIRES}
             house.home.limits({"first_token_timeout": "1s", "providers": first})
             async with Served(house.home) as served:
@@ -209,6 +212,65 @@ async def test_many_sessions_fail_at_once_and_every_prompt_is_sent_once(lodge: L
         seen = lodge.saw(f"beta-{wire}")
         assert sorted(text for one in seen for text in one.texts) == [f"prompt {n} of {wire}." for n in range(3)]
         assert [lodge.counted(f"{name}-{wire}") for name in ("alpha", "beta")] == [len(lodge.saw(f"alpha-{wire}")), 3]
+
+
+# -- beside the loop ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.parametrize("form", ["429", "error-first", "reset"])
+@pytest.mark.proves(place="title")
+async def test_a_title_is_written_by_another_provider_of_the_format(lodge: Lodge, form: str, wire: str) -> None:
+    session = await lodge.served.session()
+    answer = await lodge.prompt(session, lodge.fails(form, wire))
+    while (titled := await lodge.served.get(f"/session/{session}"))["title"] != text_of(answer):
+        await asyncio.sleep(0.05)
+    assert titled["title"] == f"answer from beta-{wire}/{MODELS[wire]}"
+    assert sum("title" in json.dumps(seen.body)[:2000].lower() for seen in lodge.saw(f"beta-{wire}")) == 1
+    assert [len(seen.texts) > 0 for seen in lodge.saw(f"beta-{wire}")] == [True, True]
+
+
+@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.parametrize("form", ["429", "error-first", "reset"])
+@pytest.mark.proves(place="compaction")
+async def test_a_compaction_is_written_by_another_provider_of_the_format(lodge: Lodge, form: str, wire: str) -> None:
+    model = MODELS[wire]
+    session = await lodge.served.session("named")
+    await lodge.prompt(session, f"alpha-{wire}")
+    lodge.house.providers.forget()
+    body = {"providerID": lodge.fails(form, wire), "modelID": model}
+    assert await lodge.served.post(f"/session/{session}/summarize", body)
+    summaries = [m for m in await lodge.served.messages(session) if m["info"].get("summary") is True]
+    assert [said(summary) for summary in summaries] == [[f"answer from beta-{wire}/{model}"]]
+    assert [len(lodge.saw(f"{name}-{wire}")) for name in ("alpha", "beta")] == [1, 1]
+
+
+@pytest.mark.proves(form="error-after", place="compaction", wire="openai-chat")
+async def test_half_a_summary_never_passes_for_one(lodge: Lodge) -> None:
+    session = await lodge.served.session("named")
+    await lodge.prompt(session, "alpha-openai-chat")
+    half = Reply(text=SAYS, breaks=Break("error", after=3))
+    lodge.house.providers.script("alpha-openai-chat/oak", half, Reply(text="a whole summary"))
+    lodge.house.providers.script("beta-openai-chat/oak", Reply(text="a whole summary"))
+    body = {"providerID": "alpha-openai-chat", "modelID": "oak"}
+    assert await lodge.served.post(f"/session/{session}/summarize", body)
+    (summary,) = [m for m in await lodge.served.messages(session) if m["info"].get("summary") is True]
+    assert text_of(summary) == "a whole summary"
+
+
+@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.proves(form="429", place="subagent")
+async def test_a_subagent_of_any_format_gives_its_parent_a_result(lodge: Lodge, wire: str) -> None:
+    model = MODELS[wire]
+    lodge.house.providers.script(f"alpha-{wire}/{model}", Reply(tools=[TASK]), limited())
+    lodge.house.providers.script(f"beta-{wire}/{model}", Reply(text="all is calm"), Reply(text="done"))
+    session = await lodge.served.session("named")
+    answer = await lodge.prompt(session, f"alpha-{wire}")
+    assert text_of(answer) == "done"
+    first, second = lodge.saw(f"beta-{wire}")
+    assert said_once(first, "look around")
+    assert said_once(second, "all is calm")
+    assert len(lodge.saw(f"alpha-{wire}")) == 2
 
 
 # -- after content -----------------------------------------------------------------------------------------------
