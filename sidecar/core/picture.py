@@ -23,13 +23,13 @@ _Verdict = tuple[State, str, float | None]
 def picture(memory: Memory, config: Config, now: float) -> Snapshot:
     """Give what status shows: what is configured first, then what was used, then what is only connected."""
     known = memory.providers() | set(config.providers)
-    used = {p: memory.used_models(p) for p in known}
-    order = sorted(known, key=lambda p: (p not in config.providers, not used[p], p))
+    used = memory.used_models()
+    order = sorted(known, key=lambda p: (p not in config.providers, p not in used, p))
     return Snapshot(
         at=now,
         current=None if memory.current is None else str(memory.current),
         hello_at=memory.said_hello_at,
-        providers=tuple(_provider(p, used[p], memory, config, now) for p in order),
+        providers=tuple(_provider(p, used.get(p, []), memory, config, now) for p in order),
     )
 
 
