@@ -1,7 +1,6 @@
 """Measures everything, or what is named, prints it and writes `docs/reliability.md`.
 
-python -m benchmarks.reliability
-python -m benchmarks.reliability kills starts
+For example: `python -m benchmarks.reliability`, or `python -m benchmarks.reliability kills starts`.
 """
 
 import argparse
@@ -51,9 +50,7 @@ PAGE = ROOT / "docs" / "reliability.md"
 def main() -> int:
     """Measure; 1 when a claim did not hold."""
     names = tuple(item.name for item in ITEMS)
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.reliability", description=(__doc__ or "").split("\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reliability", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"only these: {', '.join(names)}")
     chosen = parser.parse_args().names or names
     if unknown := set(chosen) - set(names):

@@ -1,4 +1,4 @@
-"""Clock steps, sleeps and restarts at random, on the engine: the state machine of `tests/core/test_clock_machine.py`."""
+"""Clock steps, sleeps and restarts at random: the machine of `tests/core/test_clock_machine.py`, for longer."""
 
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -9,7 +9,7 @@ from tests.core.test_clock_machine import Clocks
 
 def measure(examples: int = 1_000, steps: int = 40) -> list[Finding]:
     """Run `examples` lives of up to `steps` happenings each."""
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Clocks, settings=settings(max_examples=examples, stateful_step_count=steps, deadline=None, database=None)
     )
     return [

@@ -1,4 +1,4 @@
-"""The real OpenCode with every kind of trouble at the daemon's socket: `tests/e2e/test_daemon_trouble.py`, summed up."""
+"""The real OpenCode with trouble of every kind at the daemon's socket: `tests/e2e/test_daemon_trouble.py`."""
 
 import os
 import subprocess
@@ -10,6 +10,8 @@ from xml.etree import ElementTree as ET
 from benchmarks.reliability.findings import Finding
 from benchmarks.reliability.process import ROOT
 
+# The newer form of the report has no properties of single tests.
+_OPTIONS = ("-o", "junit_family=xunit1")
 _TESTS = "tests/e2e/test_daemon_trouble.py"
 
 
@@ -18,7 +20,7 @@ def measure() -> list[Finding]:
     with tempfile.TemporaryDirectory() as made:
         report = Path(os.environ.get("RELIABILITY_E2E") or Path(made) / "report.xml")
         if not report.exists():
-            command = [sys.executable, "-m", "pytest", "-q", _TESTS, f"--junitxml={report}"]
+            command = [sys.executable, "-m", "pytest", "-q", _TESTS, f"--junitxml={report}", *_OPTIONS]
             subprocess.run(command, cwd=ROOT, check=False)  # noqa: S603 - our own tests
         return summed_up(report)
 
@@ -37,8 +39,8 @@ def summed_up(report: Path) -> list[Finding]:
     passed = len(cases) - len(failed) - len(skipped)
     return [
         Finding(
-            "OpenCode answers whatever is at the daemon's socket: frozen, slow, garbage, half an answer, an endless one, "
-            "wrong shapes, another version",
+            "OpenCode answers whatever is at the daemon's socket: frozen, slow, garbage, half an answer, an endless "
+            "one, wrong shapes, another version",
             "the real OpenCode, an impostor at the socket, scripted providers; each turn must end with its answer",
             f"{passed} of {len(cases)} turns answered; the longest wait for one answer {max(waited, default=0)} ms "
             f"(the budget is 250) {', '.join(map(str, failed))}".strip(),

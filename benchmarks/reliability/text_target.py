@@ -5,7 +5,7 @@ Run by `texts.py` in an environment of its own, because atheris is no dependency
 
 import sys
 
-import atheris  # type: ignore[import-not-found]
+import atheris  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
 with atheris.instrument_imports(include=["sidecar"]):
     from sidecar.config import jsonc
