@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.reliability.findings import Finding
 from benchmarks.reliability.process import ROOT
 
-RUNS = 300_000
+RUNS = 100_000
 _ATHERIS = "atheris>=3,<4"
 _SEEDS = (
     '{"error":{"message":"Rate limit reached, try again in 1m30s","code":"rate_limit_exceeded","retry_after":3}}',

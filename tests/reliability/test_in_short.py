@@ -6,6 +6,9 @@ import pytest
 
 from benchmarks.reliability import damage, day, disks, faults, kills, reloads, starts
 from benchmarks.reliability.findings import Finding
+from sidecar.core import memory, pace, sessions
+from sidecar.core.cooldowns import health
+from sidecar.core.usage import ledger
 
 
 def hold(findings: list[Finding]) -> None:
@@ -47,5 +50,14 @@ def test_a_hundred_saves_a_second() -> None:
     hold(reloads.measure(2))
 
 
-def test_names_that_never_end() -> None:
-    hold([day.drown(3_000)])
+def test_names_that_never_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    for room, bound in (
+        (ledger, "MOST_TARGETS"),
+        (ledger, "MOST_TALLIES"),
+        (memory, "_KEPT"),
+        (sessions, "SESSIONS"),
+        (health, "MOST_PLACES"),
+        (pace, "_TARGETS"),
+    ):
+        monkeypatch.setattr(room, bound, 100)
+    hold([day.drown(4_000)])
