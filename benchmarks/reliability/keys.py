@@ -10,6 +10,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,8 @@ class Seeded:
         home.paths.config.write_text(json.dumps(self._configuration()))
         self.sown += 8
         home.serve()
-        listening = threading.Thread(target=self._listen, daemon=True)
-        listening.start()
+        self._listening = threading.Thread(target=self._listen)
+        self._listening.start()
         eventually(lambda: bool(self._stream), "the stream begins")
         for path, body in self._bodies():
             self._post(path, body)
@@ -124,6 +125,7 @@ class Seeded:
                 home.paths.state.write_text(content)
             home.serve()
         yield "standard error at the end", self._stop()
+        self._listening.join(30)
         yield "the stream", "".join(self._stream)
         for found in sorted(home.paths.state.parent.rglob("*")):
             if found.is_file() and ".damaged-" not in found.name:
@@ -216,11 +218,13 @@ class Seeded:
         return child.communicate(timeout=20)[1]
 
     def _listen(self) -> None:
-        connection = _Unix(self._home.paths.socket)
-        connection.request("GET", "/v1/stream", None, {"Host": "localhost"})
-        answer = connection.getresponse()
-        while line := answer.readline():
-            self._stream.append(line.decode())
+        """Keep what the stream says until the daemon ends it."""
+        with closing(_Unix(self._home.paths.socket)) as connection:
+            connection.request("GET", "/v1/stream", None, {"Host": "localhost"})
+            answer = connection.getresponse()
+            with closing(answer):
+                while line := answer.readline():
+                    self._stream.append(line.decode())
 
 
 class _Unix(http.client.HTTPConnection):

@@ -172,9 +172,12 @@ class Memory:
         connected = {t for c in self.fleet.everything() for t in c.models}
         return {t.model for t in connected | self._targets() if t.provider == provider}
 
-    def used_models(self, provider: str) -> list[str]:
-        """Give the models of a provider that were used or are in trouble, sorted."""
-        return sorted({t.model for t in self._targets() if t.provider == provider})
+    def used_models(self) -> dict[str, list[str]]:
+        """Give, by provider, the models that were used or are in trouble, sorted."""
+        used: dict[str, list[str]] = {}
+        for target in sorted(self._targets()):
+            used.setdefault(target.provider, []).append(target.model)
+        return used
 
     def _targets(self) -> set[Target]:
         return {*self.usage.targets(), *self.health.targets()}

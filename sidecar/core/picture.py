@@ -39,9 +39,9 @@ def picture_of(memory: Memory, config: Config, now: float, *, brief: bool = Fals
     With `brief` no models and agents are counted.
     """
     known = memory.providers() | set(config.providers)
-    used = {p: memory.used_models(p) for p in known}
-    order = sorted(known, key=lambda p: (p not in config.providers, not used[p], p))
-    return tuple(_provider(p, used[p], memory, config, now, brief=brief) for p in order)
+    used = memory.used_models()
+    order = sorted(known, key=lambda p: (p not in config.providers, p not in used, p))
+    return tuple(_provider(p, used.get(p, []), memory, config, now, brief=brief) for p in order)
 
 
 def _provider(

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
@@ -36,7 +37,10 @@ class Post(Protocol):
 
 
 class HttpPost:
-    """The real thing: one session, made at first use; redirects are not followed."""
+    """The real thing: one session, made at first use; redirects are not followed, a user's proxies are used.
+
+    The proxies are asked for here, because aiohttp's `trust_env` would also send what `~/.netrc` says to any receiver.
+    """
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
@@ -44,10 +48,13 @@ class HttpPost:
     async def __call__(self, url: str, body: bytes) -> int:
         """Send it."""
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S), trust_env=True)
+            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
         headers = {"Content-Type": "application/json"}
         try:
-            async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
+            proxy = _proxy_for(url)
+            async with self._session.post(
+                url, data=body, headers=headers, allow_redirects=False, proxy=proxy
+            ) as answer:
                 return answer.status
         except (aiohttp.ClientError, ValueError) as error:
             raise OSError(type(error).__name__) from None
@@ -168,6 +175,11 @@ class _Receiver:
         if not self._failing:
             self._owner.failed(self.url, why)
         self._failing = True
+
+
+def _proxy_for(url: str) -> str | None:
+    parts = urlsplit(url)
+    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
 
 def _body(notice: Notice, name: str) -> bytes:

@@ -102,6 +102,7 @@ class Impostor:
         self._socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._socket.unlink(missing_ok=True)
         self._connections: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
         self._server = await asyncio.start_unix_server(self._meet, str(self._socket))
         return self
 
@@ -113,11 +114,15 @@ class Impostor:
         for connection in self._connections:
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.sleep(0.01)  # the event loop closes what was aborted a moment later
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._connections.add(task)
+        self._writers.append(writer)
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while True:
                 await self._one(reader, writer)
