@@ -183,6 +183,10 @@ class Installation:
         recorded = [Path(file) for file in self._recorded()["interfaces"]]
         yield from dict.fromkeys([*(self.paths.opencode_config / name for name in INTERFACE_FILES), *recorded])
 
+    def interface(self) -> Path | None:
+        """Give the file by which the terminal interface loads its part; None when none does."""
+        return next((file for file in self.interfaces() if file.exists() and self._names_interface(file)), None)
+
     def _names_interface(self, file: Path) -> bool:
         text = file.read_text(encoding="utf-8", errors="replace")
         return json.dumps(self.interface_entry.as_uri()) in text

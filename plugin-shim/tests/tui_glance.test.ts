@@ -131,6 +131,7 @@ describe("the line", () => {
     expect(at(34)).toBe("→ beta · ━━━── 60% · ✗ alpha 4:10")
     expect(at(22)).toBe("→ beta · ✗ alpha 4:10")
     expect(at(14)).toBe("✗ alpha 4:10")
+    expect(at(8)).toBe("✗ alpha")
     expect(at(3)).toBe("✗")
     expect(said(oneLine(glance({ providers: [] }), "nobody", NOW, 20))).toBe("✓")
   })

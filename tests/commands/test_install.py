@@ -111,6 +111,9 @@ class TestInterface:
         assert text.startswith(MARK)
         assert parse(text).value["plugin"] == [installation.interface_entry.as_uri()]
         assert installation.interface_entry.exists()
+        assert installation.interface() == file
+        command.inside("uninstall")
+        assert installation.interface() is None
 
     @pytest.mark.parametrize(("theirs", "ours"), [("tui.jsonc", "tui.json"), ("tui.json", "tui.jsonc")])
     def test_a_file_of_somebody_else_is_not_touched(self, command: Home, theirs: str, ours: str) -> None:

@@ -16,10 +16,18 @@ _STEP_S = 0.1
 
 class Terminal:
     """One window; `size` is columns and rows. With `plugin` it loads the part for the terminal
-    interface; `other` is the code of one more plugin of that kind."""
+    interface; `other` is the code of one more plugin of that kind; what is
+    `installed` already is left as it is."""
 
     def __init__(
-        self, house: House, root: Path, *, size: tuple[int, int] = (120, 40), plugin: bool = True, other: str = ""
+        self,
+        house: House,
+        root: Path,
+        *,
+        size: tuple[int, int] = (120, 40),
+        plugin: bool = True,
+        other: str = "",
+        installed: bool = False,
     ) -> None:
         self._socket = str(root / f"tmux-{id(self)}")
         self._house = house
@@ -29,7 +37,8 @@ class Terminal:
         if other:
             (root / "other.ts").write_text(other)
             loaded.append((root / "other.ts").as_uri())
-        (house.home.config / "tui.jsonc").write_text(json.dumps({"plugin": loaded}))
+        if not installed:
+            (house.home.config / "tui.jsonc").write_text(json.dumps({"plugin": loaded}))
 
     def __enter__(self) -> Self:
         environment = [f"{k}={v}" for k, v in {**self._house.home.environment, "COLORTERM": "truecolor"}.items()]

@@ -10,6 +10,7 @@ from sidecar.demo.isolated import Isolated
 from sidecar.demo.scripted import limited
 
 from .conftest import ROOT, House
+from .terminal import Terminal
 
 pytestmark = pytest.mark.e2e
 
@@ -30,6 +31,23 @@ async def test_the_installed_plugin_is_loaded_once_and_works(house: House, *, pr
     assert "answer from beta/m1" in ran.out, ran.err
     # A plugin that was loaded twice would count twice.
     assert house.provider("alpha")["counts"]["requests_day"] == house.asked("alpha/")
+
+
+@pytest.mark.usefixtures("tmux")
+@pytest.mark.timeout(120)
+async def test_the_installed_part_for_the_terminal_interface_is_loaded_beside_your_own_settings(
+    house: House, tmp_path: Path
+) -> None:
+    house.configure(plugin=False)
+    theirs = house.home.config / "tui.json"
+    theirs.write_text('{"keybinds": {"command_list": "ctrl+k"}}')
+    done = house.sidecar("install")
+    assert done.returncode == 0, done.stderr
+    with Terminal(house, tmp_path, installed=True) as terminal:
+        await terminal.ready()
+        assert "ctrl+k commands" in terminal.screen()
+    house.sidecar("uninstall")
+    assert [file.name for file in house.home.config.glob("tui.json*")] == ["tui.json"]
 
 
 async def test_after_uninstall_opencode_is_as_before(house: House) -> None:

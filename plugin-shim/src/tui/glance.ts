@@ -162,6 +162,7 @@ export function oneLine(glance: Glance, session: string | undefined, now: number
     [where(id), tight(5), ...soonest],
     [where(id), ...soonest],
     soonest.length > 0 ? soonest : [away ? where(id) : percent],
+    soonest.map((line) => line.slice(0, 1)),
     [[piece(cooling.length > 0 ? "✗" : "✓", cooling.length > 0 ? "error" : "success")]],
   ]
   const lines = variants.map((parts) => joined(parts.filter((part) => part.length > 0)))
