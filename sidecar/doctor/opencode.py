@@ -54,8 +54,7 @@ def plugin(paths: Paths) -> Findings:
 def terminal_plugin(paths: Paths) -> Findings:
     """See that OpenCode's terminal interface knows the part of the plugin that is for it."""
     installation = Installation(paths)
-    entry = installation.shim / "src" / "tui.ts"
-    if not entry.exists():
+    if not any((installation.shim / "src").glob("tui.ts*")):
         return
     for name in ("tui.json", "tui.jsonc"):
         file = paths.opencode_config / name

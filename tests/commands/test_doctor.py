@@ -287,13 +287,14 @@ def test_an_opencode_configuration_that_cannot_be_read_is_a_note(healthy: Home) 
         (None, "·"),
         ("{ nonsense", "·"),
         ('{"plugin": "x"}', "·"),
-        ('{"plugin": [["file://$SHIM/src/tui.ts", {}]]}', "✓"),
+        ('{"plugin": [["file://$SHIM/src/tui.tsx", {}]]}', "✓"),
         ('// mine\n{"plugin": ["opencode-rate-limit-sidecar"],}', "✓"),
     ],
 )
 def test_the_part_for_the_terminal_interface(healthy: Home, text: str | None, sign: str) -> None:
     installation = Installation(healthy.paths)
-    (installation.shim / "src" / "tui.ts").touch()
+    (installation.shim / "src" / "tui.tsx").touch()
+    (healthy.paths.opencode_config / "tui.jsonc").unlink(missing_ok=True)
     if text is not None:
         (healthy.paths.opencode_config / "tui.json").write_text(text.replace("$SHIM", str(installation.shim)))
     shown = healthy.inside("doctor").stdout.splitlines()
