@@ -254,8 +254,9 @@ def test_another_plugin_that_switches_models(healthy: Home) -> None:
     rival.touch()
     shown = healthy.inside("doctor").stdout
     said = "· another plugin seems to switch models as well: "
-    assert f"{said}opencode-model-fallback@1.2.3\n    use one of them: take it out of {config}\n" in shown
-    assert f"{said}auto-switch.ts\n    use one of them: move {rival} away\n" in shown
+    why = "; it hears only of what nobody could answer, and may then send that turn again"
+    assert f"{said}opencode-model-fallback@1.2.3{why}\n    use one of them: take it out of {config}\n" in shown
+    assert f"{said}auto-switch.ts{why}\n    use one of them: move {rival} away\n" in shown
     assert "harmless" not in shown
     assert "seems to switch models as well: rate-limit-sidecar" not in shown
 

@@ -75,27 +75,3 @@ def test_doctor_says_what_is_known_of_a_version(home: Home) -> None:
     Verified(home.paths.verified).record(Result(NEW, passed=True, at=0.0, took_s=2.0))
     shown = home.inside("doctor", code=1).stdout
     assert f"✓ OpenCode {NEW} at {home.bin}/opencode; tested is {TESTED_VERSION}, and this one passed" in shown
-
-
-def test_doctor_names_other_plugins_that_fall_back(home: Home) -> None:
-    config = home.paths.opencode_config
-    (config / "plugins").mkdir(parents=True)
-    (config / "opencode.jsonc").write_text(
-        '{"plugin": ["some-model-fallback@1.0.0", ["x-auto-retry", {"n": 1}], "theme", 7], // mine\n}'
-    )
-    (config / "plugins" / "failover.ts").touch()
-    (config / "plugins" / "rate-limit-sidecar.ts").touch()
-    (config / "plugins" / "failover.md").touch()
-    (home.project / "opencode.json").write_text('{"plugin": "key-rotator"}')
-    (home.project / ".opencode").mkdir()
-    (home.project / ".opencode" / "opencode.json").write_text("{")
-    lines = home.inside("doctor", code=1).stdout.splitlines()
-    named = [line for line in lines if "OpenCode also loads" in line]
-    assert [line.split()[4].rstrip(",") for line in named] == [
-        "some-model-fallback@1.0.0",
-        "x-auto-retry",
-        f"{config}/plugins/failover.ts",
-    ]
-    assert (
-        "    it hears only of what nobody could answer, and may then send that turn again: keep one of the two" in lines
-    )

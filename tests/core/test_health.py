@@ -70,7 +70,7 @@ def test_a_failure_cools_its_scope_for_as_long_as_its_class_says(
     assert blocked(health, length) == {}
 
 
-@pytest.mark.parametrize("kind", set(Kind) - set(DEFAULTS))
+@pytest.mark.parametrize("kind", sorted(set(Kind) - set(DEFAULTS)))
 @pytest.mark.parametrize("scope", Scope)
 def test_what_is_the_requests_own_fault_cools_nobody_and_counts_for_nobody(kind: Kind, scope: Scope) -> None:
     health = Health()
