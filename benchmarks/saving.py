@@ -77,6 +77,7 @@ async def measure(quick: bool) -> Section:
                 done += 1
                 now = _attempt(world, done)
                 world.drain()
+                world.drain_records()
             path = made / "state.json"
             times.append(section.add(f"save after {step:,} attempts", "ms", await _saves_ms(path, world, now)).median)
             sizes.append(path.stat().st_size / 1024)

@@ -73,6 +73,12 @@ def redact(text: str) -> str:
     return _BASE64.sub(_mask_random, text)
 
 
+@lru_cache(maxsize=1024)
+def redact_place(path: str) -> str:
+    """Give a path as `redact` does; the same few are asked for with every request."""
+    return redact(path)
+
+
 @lru_cache(maxsize=4096)
 def redact_name(name: str) -> str:
     """Give a name (of a provider, a model, an agent) as it is, or a mark in its place when a key was sent as one.

@@ -62,6 +62,7 @@ def drown(flood: int) -> Finding:
         name = f"{number}-{choose.random()}"
         _attempt(engine, f"provider {name}", f"model {name}", name, NOW + number / 10, agent=f"agent {name}")
         engine.drain()
+        engine.drain_records()
         if number + 1 in (flood // 2, flood):
             sizes.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
@@ -84,6 +85,7 @@ def _turn(engine: Engine, number: int, name: str, now: float) -> None:
     event = {"type": "message.updated", "properties": {"info": info}}
     engine.events(EditorEvents.model_validate({"reports_attempts": True, "events": [event]}), now)
     engine.drain()
+    engine.drain_records()
 
 
 def _attempt(

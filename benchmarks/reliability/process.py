@@ -96,6 +96,7 @@ class Home:
         """Give the names of files that should not be there."""
         own = self.paths.state.parent
         known = {"state.json", "sidecar.log", "run", "run/sidecar.sock", "run/sidecar.lock"}
+        known |= {"history.db", "history.db-wal", "history.db-shm"}
         found = {str(one.relative_to(own)) for one in own.rglob("*")}
         return {name for name in found - known if not re.fullmatch(r"sidecar\.log\.\d", name)}
 

@@ -31,6 +31,7 @@ from sidecar.core.snapshot import Snapshot
 from sidecar.core.switching import Mover
 from sidecar.core.target import Target
 from sidecar.core.words import KIND_WORDS, span
+from sidecar.redact import redact_place
 
 Verb = Literal["reset", "disable", "enable", "clear", "allow", "use"]
 # An outcome that says it happened longer ago than this is counted as of then: nothing longer is looked at anyway.
@@ -467,7 +468,7 @@ def _used(step: StepEnded, directory: str, at: float, failure: Failure | None, *
         step.session,
         step.turn,
         step.agent,
-        directory,
+        redact_place(directory),
         step.target,
         at,
         step.completed,

@@ -10,6 +10,7 @@ from sidecar.core.decisions import Decision, Notice
 from sidecar.core.events import Outcome, Route
 from sidecar.core.failure import Failure, Kind
 from sidecar.core.target import Target
+from sidecar.redact import redact_place
 
 Ended = Literal["ok", "empty", "failed", "aborted"]
 # Decisions nobody will ask about: it went where it was asked to go.
@@ -103,7 +104,9 @@ Item = Record | Notice
 
 def began(event: Route, attempt: str, now: float) -> AttemptBegan:
     """Write down an attempt that may be sent."""
-    return AttemptBegan(attempt, event.session, event.turn, event.agent, event.directory, event.target.target, now)
+    return AttemptBegan(
+        attempt, event.session, event.turn, event.agent, redact_place(event.directory), event.target.target, now
+    )
 
 
 def ended(event: Outcome, at: float, failure: Failure | None = None) -> AttemptEnded:
@@ -113,7 +116,7 @@ def ended(event: Outcome, at: float, failure: Failure | None = None) -> AttemptE
         event.session,
         event.turn,
         event.agent,
-        event.directory,
+        redact_place(event.directory),
         event.target.target,
         at,
         "ok" if event.ended == "began" else event.ended,
@@ -134,7 +137,7 @@ def decided(event: Route | Outcome, decision: Decision, now: float) -> Decided |
         event.session,
         event.turn,
         event.agent,
-        event.directory,
+        redact_place(event.directory),
         event.target.target,
         now,
         event.status if isinstance(event, Outcome) else None,

@@ -15,6 +15,7 @@ from sidecar.core.memory import Memory
 from sidecar.core.picture import picture_of
 from sidecar.core.snapshot import ModelStatus, ProviderStatus, ReadingInfo, State
 from sidecar.core.target import Target
+from sidecar.redact import redact_place
 
 _PLAIN = ProviderSettings()
 _PLAIN_MODEL = ModelSettings()
@@ -107,7 +108,10 @@ class Roster(Answer):
 def roster(memory: Memory, config: Config, now: float, *, models_of: str | None = None) -> Roster:
     """Give the roster, with the models of `models_of`."""
     together = memory.fleet.together()
-    at = {id_: [d for d, c in memory.fleet.by_directory().items() if id_ in c.providers] for id_ in together.providers}
+    at = {
+        id_: [redact_place(d) for d, c in memory.fleet.by_directory().items() if id_ in c.providers]
+        for id_ in together.providers
+    }
     providers = (
         _provider(status, config, together, at.get(status.id, []), with_models=status.id == models_of)
         for status in picture_of(memory, config, now)
@@ -119,7 +123,7 @@ def windows(memory: Memory) -> tuple[WindowFacts, ...]:
     """Give the windows that introduced themselves, the last one last."""
     return tuple(
         WindowFacts(
-            directory=directory,
+            directory=redact_place(directory),
             client=connected.window.client,
             client_version=connected.window.client_version,
             shim_version=connected.window.shim_version,
