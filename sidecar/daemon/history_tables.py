@@ -14,6 +14,7 @@ from typing import Any, Final
 from sidecar.core.decisions import Notice
 from sidecar.core.records import AttemptBegan, AttemptEnded, Decided, Item, StepUsed
 from sidecar.core.spread import Spread, class_of, merge
+from sidecar.redact import redact_place
 
 VERSION: Final = 1
 DAYS_KEPT: Final = 366
@@ -282,7 +283,7 @@ class Tables:
             event=notice.event,
             session=notice.session,
             agent=notice.agent,
-            project=notice.directory,
+            project=redact_place(notice.directory),
             source=notice.source,
             target=notice.target,
             code=notice.reason.code,
