@@ -43,7 +43,7 @@ def summed_up(report: Path) -> list[Finding]:
             "one, wrong shapes, another version",
             "the real OpenCode, an impostor at the socket, scripted providers; each turn must end with its answer",
             f"{passed} of {len(cases)} turns answered; the longest wait for one answer {max(waited, default=0)} ms "
-            f"(the budget is 250) {', '.join(map(str, failed))}".strip(),
+            f"(the budget is 250 ms in which OpenCode was able to run) {', '.join(map(str, failed))}".strip(),
             not failed and not skipped and passed > 0,
         )
     ]

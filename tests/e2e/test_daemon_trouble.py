@@ -231,8 +231,10 @@ async def test_a_daemon_upgraded_underneath_costs_no_turn_and_is_used_again_when
             assert text_of(await served.prompt(session, PROMPT)) == "answer from alpha/m1"
             assert "/v1/hello" in {path for _, path in newer.asked}
         assert house.sidecar("start").returncode == 0
-        house.providers.script("alpha/m1", limited(429, retry_after="600"))
-        # It may be left alone for a moment after its absence.
-        async with asyncio.timeout(40):
-            while text_of(await served.prompt(session, PROMPT)) != "answer from beta/m1":
+        # It may be left alone for a moment after its absence; then the window introduces itself with its next turn.
+        async with asyncio.timeout(45):
+            while house.status()["hello_at"] is None:
+                assert text_of(await served.prompt(session, PROMPT)) == "answer from alpha/m1"
                 await asyncio.sleep(0.5)
+        house.providers.script("alpha/m1", limited(429, retry_after="600"))
+        assert text_of(await served.prompt(session, PROMPT)) == "answer from beta/m1"
