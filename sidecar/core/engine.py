@@ -307,7 +307,7 @@ class Engine:
         if memory.health.succeed(target, self.config(event.directory), at, started=started):
             self._notice("back", now, event, Reason(code="back", text="answers again"), source=str(target))
         answered = Decision(reason=Reason(code="ok", text="answered"))
-        if event.mobility in ("reroute", "same_wire"):
+        if event.mobility in ("reroute", "same_wire") and event.agent != "title":
             memory.answered_beside(event.session, event.agent, target)
         if event.age_s:
             return answered
@@ -355,7 +355,8 @@ class Engine:
         memory, directory = self._memory, batch.directory
         if not memory.message_is_new(step.message):
             return
-        answered = memory.who_answered(step.session, step.agent, step.target)
+        failed = step.failure is not None or step.aborted
+        answered = step.target if failed else memory.who_answered(step.session, step.agent, step.target)
         if answered != step.target:
             step = replace(step, target=answered, cost=self._price(step, answered, directory))
         counted, failure = not self._reported(step.session, step.target.provider, batch), None

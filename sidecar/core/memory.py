@@ -4,6 +4,7 @@ Holds the rooms' memories together, counts each attempt and each message exactly
 of the state. Decides nothing. Everything is bounded.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -25,6 +26,8 @@ VERSION = 1
 DAY_S = 86_400
 _KEPT = 4_000
 _SAVED = 256
+# Answers of quick steps whose messages are still on their way.
+_UNREAD = 20
 # A target known to be limited is tried all the same this seldom, by all sessions together.
 TRY_S = 60.0
 
@@ -71,7 +74,7 @@ class Memory:
         self.said_hello_at: float | None = None
         self.waited_for: dict[Target, float] = {}
         self._tried: dict[Target, float] = {}
-        self._beside: dict[tuple[str, str], Target] = {}
+        self._beside: dict[tuple[str, str], deque[Target]] = {}
         self.permitted: dict[str, float] = {}
         self.pin: Pin | None = None
         self._guard: tuple[int, float] = (0, 0.0)
@@ -120,14 +123,16 @@ class Memory:
 
     def answered_beside(self, session: str, agent: str, target: Target) -> None:
         """Note who answered a request beside the turn; the editor's record names whom it meant to ask."""
-        self._beside.pop((session, agent), None)
-        self._beside[session, agent] = target
+        answers = self._beside.pop((session, agent), None) or deque(maxlen=_UNREAD)
+        answers.append(target)
+        self._beside[session, agent] = answers
         if len(self._beside) > _SAVED:
             del self._beside[next(iter(self._beside))]
 
     def who_answered(self, session: str, agent: str, asked: Target) -> Target:
-        """Give who answered the request a completed message came from; says it once."""
-        return self._beside.pop((session, agent), asked)
+        """Give who answered the request a completed message came from; messages are told in the order of the answers."""
+        answers = self._beside.get((session, agent))
+        return answers.popleft() if answers else asked
 
     def message_is_new(self, message: str) -> bool:
         """Whether a completed message is reported for the first time."""

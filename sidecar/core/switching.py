@@ -399,7 +399,7 @@ class Mover:
             return ""
         free = replace(self._situation(), only_wire=None)
         candidate = choose([c for c in candidates(free) if c.target != self._target], free).candidate
-        return "" if candidate is None else f"; stop it and send it again, then {candidate.target} answers"
+        return "" if candidate is None else f"; send it again, then {candidate.target} answers"
 
     def _resumes(self, first: Rejected) -> bool:
         """Whether the turn is worth holding until the first target is free; all its waits together have one limit."""

@@ -50,6 +50,20 @@ def test_every_step_of_a_long_turn_goes_there_and_only_the_first_is_told(world: 
     assert len(world.heard("switch")) == 1
 
 
+def test_quick_steps_whose_messages_come_late_are_counted_where_each_was_answered(world: World) -> None:
+    world.message("alpha/m1")
+    refused(world, "alpha/m1")
+    for _ in range(2):
+        world.attempt("alpha/m1", mobility=SAME)
+        answered(world, "beta/m1")
+    for message in ("a1", "a2"):
+        info = {"id": message, "sessionID": "s", "providerID": "alpha", "modelID": "m1", "agent": "build"}
+        used = {"tokens": {"input": 10, "output": 5}, "time": {"completed": world.now * 1000}}
+        world.events(("message.updated", {"info": {**info, **used}}))
+    tokens = {p.id: p.counts.tokens_day for p in world.engine.snapshot(world.now).providers}
+    assert (tokens["alpha"], tokens["beta"]) == (0, 30)
+
+
 def test_the_next_message_may_go_anywhere(world: World) -> None:
     world.message("alpha/m1")
     refused(world, "alpha/m1")
@@ -62,7 +76,7 @@ def test_a_turn_only_another_format_could_save_ends_with_a_word_on_how_to_go_on(
     refused(world, "alpha/m1")
     decision = refused(world, "beta/m1")
     assert (decision.action, decision.toast) == ("refuse", None)
-    assert decision.reason.text.endswith("; stop it and send it again, then claude/m1 answers")
+    assert decision.reason.text.endswith("; send it again, then claude/m1 answers")
 
 
 def test_where_nobody_at_all_is_free_the_soonest_is_named() -> None:

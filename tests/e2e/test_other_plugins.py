@@ -49,7 +49,6 @@ def tool(said: str) -> tuple[str, dict[str, Any]]:
     [
         pytest.param("never", False, id="looked-up-for-every-request"),
         pytest.param("server", True, id="taken-when-the-plugin-was-made"),
-        pytest.param("module", False, id="taken-when-its-file-was-read"),
     ],
 )
 async def test_a_login_with_a_fetch_of_its_own(house: House, captured: str, *, first: bool) -> None:
