@@ -130,7 +130,7 @@ class Memory:
             del self._beside[next(iter(self._beside))]
 
     def who_answered(self, session: str, agent: str, asked: Target) -> Target:
-        """Give who answered the request a completed message came from; messages are told in the order of the answers."""
+        """Give who answered the request a completed message came from; messages come in the order of the answers."""
         answers = self._beside.get((session, agent))
         return answers.popleft() if answers else asked
 
