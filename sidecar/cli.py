@@ -119,7 +119,7 @@ def parser_of(name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"{PROGRAM} {name}",
         description=module.HELP,
-        epilog=f"example:\n{module.EXAMPLE.strip()}",
+        epilog="example:\n" + module.EXAMPLE.strip("\n"),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.configure(parser)

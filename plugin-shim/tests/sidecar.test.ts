@@ -1,51 +1,7 @@
 import { describe, expect, test } from "bun:test"
-import type { Outcome, Route, Toast } from "../src/protocol.ts"
-import { Sidecar } from "../src/sidecar.ts"
-import { FakeClock, FakeTransport, HELLO, never, PROCEED, refused, settle } from "./fake.ts"
-
-const ABOUT = {
-  session: "ses_1",
-  directory: "/here",
-  agent: "build",
-  turn: "msg_1",
-  target: { provider: "alpha", model: "m1" },
-  wire: "openai-chat",
-  mobility: "handover",
-} as const
-const ROUTE: Route = { ...ABOUT, at: "attempt", attempt: "a1" }
-const outcome = (attempt: string): Outcome => ({ ...ABOUT, attempt, ended: "ok" })
-
-function setup(describing = () => Promise.resolve(HELLO)) {
-  const clock = new FakeClock()
-  const transport = new FakeTransport()
-  const heard: string[] = []
-  const toasts: Toast[] = []
-  const sidecar = new Sidecar({
-    transport,
-    clock,
-    directory: "/here",
-    describe: describing,
-    hears: {
-      greeted: (reply) => heard.push(`greeted ${reply.version}`),
-      toast: (toast) => toasts.push(toast),
-      away: (why) => heard.push(`away: ${why}`),
-      back: (lost) => heard.push(`back, ${lost} lost`),
-    },
-  })
-  /** Runs something to its end, giving what it gave and how long it took. */
-  const timed = async <T>(work: Promise<T>): Promise<[T | "still waiting", number]> => {
-    const began = clock.now()
-    let result: T | "still waiting" = "still waiting"
-    let took = -1
-    void work.then((value) => {
-      result = value
-      took = clock.now() - began
-    })
-    for (let i = 0; i < 100 && took < 0; i++) await clock.advance(50)
-    return [result, took]
-  }
-  return { clock, transport, heard, toasts, sidecar, timed }
-}
+import type { Route } from "../src/protocol.ts"
+import { FakeTransport, HELLO, never, PROCEED, refused, settle } from "./fake.ts"
+import { ABOUT, outcome, ROUTE, setup } from "./fake_sidecar.ts"
 
 test("whether turns may be moved is asked again now and then while they may not", async () => {
   const { clock, transport, sidecar, heard } = setup()
@@ -344,93 +300,6 @@ describe("a pass", () => {
     await sidecar.outcome({ ...outcome("a2"), session: "ses_2", ended: "failed" })
     expect(await sidecar.route(ROUTE)).toMatchObject({ reason: { code: "free" } })
     expect(routes(transport)).toEqual([ROUTE])
-  })
-})
-
-describe("reports", () => {
-  test("that could not be delivered are kept and sent later with their age, in order", async () => {
-    const { clock, transport, sidecar } = setup()
-    await sidecar.route(ROUTE)
-    transport.answers.set("/v1/outcome", refused)
-    sidecar.report(outcome("a1"))
-    await settle()
-    sidecar.report(outcome("a2"))
-    await settle()
-    transport.answers.clear()
-    transport.calls = []
-    await clock.advance(1_000)
-    const told = transport.calls.filter(({ path }) => path === "/v1/outcome").map(({ body }) => body as Outcome)
-    expect(told.map(({ attempt }) => attempt)).toEqual(["a1", "a2"])
-    expect(told.map(({ age_s }) => age_s)).toEqual([1, 1])
-  })
-
-  test("that are delivered carry no age", async () => {
-    const { transport, sidecar } = setup()
-    await sidecar.outcome(outcome("a1"))
-    expect((transport.calls.at(-1)?.body as Outcome).age_s).toBeUndefined()
-  })
-
-  test("are not sent again because the daemon did not like them", async () => {
-    const { clock, transport, sidecar } = setup()
-    transport.says("/v1/outcome", { error: "no" }, 400)
-    sidecar.report(outcome("a1"))
-    await clock.advance(60_000)
-    expect(transport.paths().filter((path) => path === "/v1/outcome").length).toBe(1)
-  })
-
-  test("are kept up to a bound; what was lost is said", async () => {
-    const { clock, transport, sidecar, heard } = setup()
-    await sidecar.route(ROUTE)
-    for (const path of ["/v1/outcome", "/v1/events", "/v1/hello"]) transport.answers.set(path, refused)
-    for (let i = 0; i < 510; i++) sidecar.report(outcome(`a${i}`))
-    for (let i = 0; i < 1_005; i++) sidecar.event({ type: "session.idle", properties: { i } })
-    await clock.advance(1_000)
-    transport.answers.clear()
-    await clock.advance(60_000)
-    expect(heard.at(-2)).toBe("back, 15 lost")
-    const told = transport.calls.filter(
-      ({ path, body }) => path === "/v1/outcome" && (body as Outcome).age_s !== undefined,
-    )
-    expect((told.at(-1)?.body as Outcome).attempt).toBe("a509")
-  })
-
-  test("of events go in batches, in order, and bring toasts", async () => {
-    const { clock, transport, sidecar, toasts } = setup()
-    const toast = { title: "t", message: "m" }
-    transport.says("/v1/events", { accepted: 3, toasts: [toast] })
-    for (const i of [1, 2, 3]) sidecar.event({ type: "session.idle", properties: { i } })
-    await clock.advance(100)
-    const batches = transport.calls.filter(({ path }) => path === "/v1/events").map(({ body }) => body)
-    expect(batches).toEqual([
-      {
-        directory: "/here",
-        reports_attempts: true,
-        events: [1, 2, 3].map((i) => ({ type: "session.idle", properties: { i }, age_s: 0.1 })),
-      },
-    ])
-    expect(toasts).toEqual([toast])
-  })
-
-  test("nobody waits for show what they bring", async () => {
-    const { transport, sidecar, toasts } = setup()
-    const toast = { title: "t", message: "m" }
-    transport.says("/v1/outcome", { ...PROCEED, toast })
-    sidecar.report(outcome("a1"))
-    await settle()
-    expect(toasts).toEqual([toast])
-  })
-
-  test("are flushed when closing, but closing does not wait for a frozen daemon", async () => {
-    const { clock, transport, sidecar, timed } = setup()
-    await sidecar.route(ROUTE)
-    sidecar.event({ type: "session.idle", properties: {} })
-    expect((await timed(sidecar.close(500)))[1]).toBe(0)
-    expect(transport.paths().at(-1)).toBe("/v1/events")
-    transport.answers.set("/v1/events", never)
-    sidecar.event({ type: "session.idle", properties: {} })
-    expect((await timed(sidecar.close(500)))[1]).toBe(500)
-    await clock.advance(10_000)
-    expect(clock.pending).toBeLessThanOrEqual(1)
   })
 })
 

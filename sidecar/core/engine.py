@@ -2,36 +2,34 @@
 
 `Engine` is the only place where memory changes hands between the rooms of the core. It is pure in the sense of the
 core: time comes in as `now`, what happened goes out as notices to be drained, and nothing in here waits for anything.
-The rules of a switch stand in `switching.py`, what is shown in `picture.py`, what is saved in `memory.py`.
+The rules of a switch stand in `switching.py`, what an editor's own events add in `watching.py`, what is shown in
+`picture.py`, what is saved in `memory.py`.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
-from sidecar.config.models import Config, ErrorPattern
-from sidecar.core import records
-from sidecar.core.budget import Reached, guard_reached, reached
-from sidecar.core.checks import metered, settings_of
+from sidecar.config.models import Config
+from sidecar.core import records, switching
+from sidecar.core.checks import settings_of
 from sidecar.core.decisions import Decision, EventsReply, FailureInfo, HelloReply, Notice, Reason
-from sidecar.core.editor import SessionDeleted, SessionFailed, StepBegan, StepEnded, read
+from sidecar.core.editor import read
 from sidecar.core.events import PROTOCOL, STEPS, EditorEvents, Hello, Outcome, Route, TargetCommand
-from sidecar.core.failure import Evidence, Failure, Kind, Scope
+from sidecar.core.failure import Failure
 from sidecar.core.fleet import Window
 from sidecar.core.glance import Glance, glance
 from sidecar.core.lint import lint
 from sidecar.core.memory import Memory
+from sidecar.core.moment import Moment
+from sidecar.core.news import News
 from sidecar.core.picture import picture
 from sidecar.core.pin import Pin
-from sidecar.core.records import Record, StepUsed
+from sidecar.core.records import Record
 from sidecar.core.refusals.hints import learn_limits
 from sidecar.core.roster import Roster, WindowFacts, roster, windows
-from sidecar.core.sessions import Session
+from sidecar.core.setback import fail, failure_of
 from sidecar.core.snapshot import Snapshot
-from sidecar.core.switching import Mover
 from sidecar.core.target import Target
-from sidecar.core.words import KIND_WORDS, span
-from sidecar.redact import redact_place
+from sidecar.core.watching import Watcher
 
 Verb = Literal["reset", "disable", "enable", "clear", "allow", "use"]
 # An outcome that says it happened longer ago than this is counted as of then: nothing longer is looked at anyway.
@@ -49,8 +47,7 @@ class Engine:
         self.version = version
         self._configs: dict[str, Config] = {"": config}
         self._memory = Memory()
-        self._notices: list[Notice] = []
-        self._records: list[Record] = []
+        self._news = News()
         self._unmatched: tuple[str, ...] | None = None
 
     def configure(self, config: Config, now: float, *, directory: str = "") -> tuple[str, ...]:
@@ -66,7 +63,7 @@ class Engine:
                 if old.providers.get(provider) != config.providers.get(provider):
                     self._memory.health.forgive(provider, config)
             reason = Reason(code="configured", text="a new configuration is in force")
-            self._notices.append(Notice(event="control", at=now, directory=directory, reason=reason))
+            self._news.notify(Notice(event="control", at=now, directory=directory, reason=reason))
         return lint(config, self._memory.fleet.at(directory))
 
     def config(self, directory: str) -> Config:
@@ -104,16 +101,16 @@ class Engine:
         An attempt that may be sent is counted here, under its id; its outcome confirms it.
         """
         self._memory.health.observe(now)
-        mover = self._mover(event, now)
+        moment = self._moment(event, now)
         if event.passed:
             decision = Decision(reason=Reason(code="passed", text="sent with an earlier answer's leave"))
         else:
-            decision = mover.message() if event.at == "message" else mover.attempt()
+            decision = switching.message(moment) if event.at == "message" else switching.attempt(moment)
             if event.at == "message" or decision.action == "switch":
-                decision = self._with_pass(decision, mover)
+                decision = _with_pass(decision, moment)
         if event.at == "attempt" and event.attempt and decision.action == "proceed":
             self._memory.attempt(event.attempt, event.target.target, event.agent, now)
-            self._records.append(records.began(event, event.attempt, now))
+            self._news.record(records.began(event, event.attempt, now))
         return self._decided(event, decision, now)
 
     def outcome(self, event: Outcome, now: float) -> Decision:
@@ -126,19 +123,9 @@ class Engine:
     def events(self, event: EditorEvents, now: float) -> EventsReply:
         """Take raw editor events: tokens and cost, and, from agents that report no attempts, requests and failures."""
         self._memory.health.observe(now)
+        watcher = Watcher(self._memory, event, self.config(event.directory), self._news)
         for raw in event.events:
-            at = now - min(raw.age_s, OLDEST_REPORT_S)
-            match read(raw):
-                case StepEnded() as step:
-                    self._step(step, event, at)
-                case StepBegan() as began if not self._reported(began.session, began.target.provider, event):
-                    self._memory.sessions.at(began.session, began.turn, began.target).current = began.target
-                case SessionFailed(aborted=False) as failed:
-                    self._session_failed(failed, event, at)
-                case SessionDeleted(session=session):
-                    self._memory.sessions.forget(session)
-                case _:
-                    pass
+            watcher.take(read(raw), now - min(raw.age_s, OLDEST_REPORT_S))
         return EventsReply(accepted=len(event.events))
 
     def control(self, verb: Verb, event: TargetCommand, now: float) -> None:
@@ -172,11 +159,12 @@ class Engine:
         nothing = "what comes by itself" if verb == "use" else "everything"
         what = nothing if provider is None else str(Target(provider, model)) if model else provider
         reason = Reason(code=verb, text=f"{verb} {what}, by hand")
-        self._notices.append(Notice(event="control", at=now, source=what, reason=reason))
+        self._news.notify(Notice(event="control", at=now, source=what, reason=reason))
 
     def explain(self, event: Route, now: float) -> Decision:
         """Say what `route` would decide, with every candidate's reason; changes nothing."""
-        return self._mover(event, now, peek=True).explain()
+        config = self.config(event.directory)
+        return switching.explain(Moment.imagined(self._memory, event, config, now, self._news.notify))
 
     def observe(self, now: float) -> None:
         """Read the clock while nothing happens: a step back is taken for no more than the time since the last look."""
@@ -184,13 +172,11 @@ class Engine:
 
     def drain(self) -> tuple[Notice, ...]:
         """Give what happened since the last call, oldest first."""
-        drained, self._notices = tuple(self._notices), []
-        return drained
+        return self._news.drain()
 
     def drain_records(self) -> list[Record]:
         """Give what is to be written down since the last call, oldest first."""
-        drained, self._records = self._records, []
-        return drained
+        return self._news.drain_records()
 
     def snapshot(self, now: float) -> Snapshot:
         """Give what status shows."""
@@ -259,30 +245,29 @@ class Engine:
         if event.mobility in STEPS:
             memory.current = target
         if event.ended == "ok":
-            self._records.append(records.ended(event, at))
+            self._news.record(records.ended(event, at))
             return self._answered(event, at, now)
-        failure = self._classify(event, at)
-        self._records.append(records.ended(event, at, failure))
+        config = self.config(event.directory)
+        failure = failure_of(event, at, config.error_patterns)
+        self._news.record(records.ended(event, at, failure))
         if event.age_s:
             # Its turn may be long over: nothing of it may touch the one that runs now.
-            self._failed(target, failure, event.directory, at, event)
+            fail(target, failure, memory, self._news, config=config, at=at, event=event)
             return Decision(reason=Reason(code="late", text="reported too late to act on"), failure=_info(failure))
-        mover = self._mover(event, now)
-        if event.ended == "empty" and mover.may_continue():
-            return mover.again()
-        self._failed(target, failure, event.directory, at, event)
-        decision = mover.failed(failure).model_copy(update={"failure": _info(failure)})
-        return self._with_pass(decision, mover) if decision.action == "switch" else decision
+        moment = self._moment(event, now)
+        if event.ended == "empty" and switching.may_continue(moment):
+            return switching.again(moment)
+        fail(target, failure, memory, self._news, config=config, at=at, event=event)
+        decision = switching.failed(moment, failure).model_copy(update={"failure": _info(failure)})
+        return _with_pass(decision, moment) if decision.action == "switch" else decision
 
     def _decided(self, event: Route | Outcome, decision: Decision, now: float) -> Decision:
         """Write a decision down where somebody may ask for its reason."""
-        record = records.decided(event, decision, now)
-        if record is not None:
-            self._records.append(record)
+        self._news.record(records.decided(event, decision, now))
         return decision
 
-    def _mover(self, event: Route | Outcome, now: float, *, peek: bool = False) -> Mover:
-        return Mover(self._memory, event, self.config(event.directory), now, self._notices.append, peek=peek)
+    def _moment(self, event: Route | Outcome, now: float) -> Moment:
+        return Moment.of(self._memory, event, self.config(event.directory), now, self._news.notify)
 
     def _untold(self, event: Outcome, at: float, now: float) -> Decision:
         """Take what is not yet, or will never be, an answer: a probe's first content, an attempt the user stopped.
@@ -293,10 +278,10 @@ class Engine:
         if event.ended == "aborted":
             if self._memory.attempt_stopped(event.attempt):
                 health.stopped(target, config, at)
-                self._records.append(records.ended(event, at))
+                self._news.record(records.ended(event, at))
             return Decision(reason=Reason(code="aborted", text="the user stopped it"))
         if health.succeed(target, config, at, started=at - (event.first_token_ms or 0.0) / 1000):
-            self._notice("back", now, event, Reason(code="back", text="answers again"), source=str(target))
+            self._news.back(event, now)
         return Decision(reason=Reason(code="began", text="answers"))
 
     def _answered(self, event: Outcome, at: float, now: float) -> Decision:
@@ -305,111 +290,15 @@ class Engine:
         if event.first_token_ms is not None:
             memory.pace.record(target, event.first_token_ms)
         if memory.health.succeed(target, self.config(event.directory), at, started=started):
-            self._notice("back", now, event, Reason(code="back", text="answers again"), source=str(target))
+            self._news.back(event, now)
         answered = Decision(reason=Reason(code="ok", text="answered"))
         if event.mobility in ("reroute", "same_wire") and event.agent != "title":
             memory.answered_beside(event.session, event.agent, target)
         if event.age_s:
             return answered
-        mover = self._mover(event, now)
-        mover.answered()
-        return self._with_pass(answered, mover)
-
-    def _with_pass(self, decision: Decision, mover: Mover) -> Decision:
-        """Spare the next attempt its question where nothing is in sight that could change the answer."""
-        next_at = mover.target if decision.target is None else decision.target.target
-        return decision.model_copy(update={"pass_s": PASS_S}) if mover.at_ease(next_at) else decision
-
-    def _classify(self, event: Outcome, at: float) -> Failure:
-        if event.ended == "empty":
-            return EMPTY_ANSWER
-        if event.status is None and event.error == NO_FIRST_TOKEN.rule:
-            return NO_FIRST_TOKEN
-        evidence = Evidence(
-            provider=event.target.provider,
-            status=event.status,
-            headers=event.headers,
-            message=event.error,
-            body=event.body,
-        )
-        return classify(evidence, at, self.config(event.directory).error_patterns)
-
-    def _failed(
-        self, target: Target, failure: Failure, directory: str, at: float, event: Outcome | None = None
-    ) -> None:
-        """Record a failure where it belongs and announce what it costs the target."""
-        latency = None if event is None else event.latency_ms
-        started = None if latency is None else at - latency / 1000
-        block = self._memory.health.fail(target, failure, self.config(directory), at, started=started)
-        until = None if block is None else block.until
-        rest = f"; not used for {span(until - at)}" if until is not None and until > at else ""
-        reason = Reason(code=failure.kind.value, text=f"{failure.why or KIND_WORDS[failure.kind]}{rest}")
-        self._notice("failure", at, event, reason, source=str(target), kind=failure.kind, until=until)
-
-    def _reported(self, session: str, provider: str, batch: EditorEvents) -> bool:
-        """Whether a session's attempts are reported one by one; of one we have forgotten, the sender says it."""
-        found = self._memory.sessions.find(session)
-        return batch.reports_attempts if found is None else provider in found.reporting
-
-    def _step(self, step: StepEnded, batch: EditorEvents, at: float) -> None:
-        memory, directory = self._memory, batch.directory
-        if not memory.message_is_new(step.message):
-            return
-        failed = step.failure is not None or step.aborted
-        answered = step.target if failed else memory.who_answered(step.session, step.agent, step.target)
-        if answered != step.target:
-            step = replace(step, target=answered, cost=self._price(step, answered, directory))
-        counted, failure = not self._reported(step.session, step.target.provider, batch), None
-        if counted:
-            memory.usage.attempt(step.target, step.agent, at)
-            memory.current = step.target
-            if step.failure is not None:
-                failure = classify(step.failure, at, self.config(directory).error_patterns)
-                self._failed(step.target, failure, directory, at)
-            elif not step.aborted:
-                memory.health.succeed(step.target, self.config(directory), at)
-        if counted or any(step.used) or step.cost:
-            self._records.append(_used(step, directory, at, failure, counted=counted))
-        if step.tokens or step.cost:
-            memory.usage.spend(step.target, step.agent, tokens=step.tokens, cost=step.cost, at=at)
-            self._guard(memory.sessions.find(step.session), step, directory, at)
-            self._budgets(reached(step.target, memory, self.config(directory), at), directory, at)
-
-    def _price(self, step: StepEnded, target: Target, directory: str) -> float:
-        """Give what a step cost where it was answered (US dollars); the editor reckoned with another's prices."""
-        model = self._memory.fleet.at(directory).models.get(target)
-        if model is None:
-            return step.cost
-        used = step.used
-        read, written = used.input + used.cache_read + used.cache_write, used.output + used.reasoning
-        return (read * model.cost_input + written * model.cost_output) / 1e6
-
-    def _guard(self, session: Session | None, step: StepEnded, directory: str, at: float) -> None:
-        """Count what a metered stand-in cost against the allowance for such switches."""
-        config, connected = self.config(directory), self._memory.fleet.at(directory)
-        if session is None or session.wanted.target == step.target or metered(session.wanted.target, config, connected):
-            return
-        if metered(step.target, config, connected):
-            self._memory.add_guarded(step.cost, at)
-            self._budgets(guard_reached(self._memory, config, at), directory, at)
-
-    def _budgets(self, used_up: Iterable[Reached], directory: str, at: float) -> None:
-        """Announce each budget that is used up once a day."""
-        for subject, text, until in used_up:
-            if self._memory.tells_budget(subject, at):
-                reason = Reason(code="budget", text=text)
-                self._notices.append(
-                    Notice(event="budget", at=at, directory=directory, source=subject, reason=reason, until=until)
-                )
-
-    def _session_failed(self, failed: SessionFailed, batch: EditorEvents, at: float) -> None:
-        """Take a session's error only where no attempt says more: from an agent whose requests we do not see."""
-        session = self._memory.sessions.find(failed.session)
-        if session is None or session.current.provider in session.reporting:
-            return
-        failure = classify(failed.evidence, at, self.config(batch.directory).error_patterns)
-        if failure.kind is not Kind.UNKNOWN:
-            self._failed(session.current.target, failure, batch.directory, at)
+        moment = self._moment(event, now)
+        moment.turn.progressed()
+        return _with_pass(answered, moment)
 
     def _known(self, provider: str, model: str | None) -> None:
         known = self._memory.providers() | set(self._configs[""].providers)
@@ -421,36 +310,11 @@ class Engine:
             names = ", ".join(sorted(models)[:20]) or "none yet"
             raise ValueError(f"no model {model!r} at {provider}; known are: {names}")
 
-    def _notice(
-        self,
-        event: Literal["back", "failure"],
-        at: float,
-        source_event: Outcome | None,
-        reason: Reason,
-        *,
-        source: str,
-        kind: Kind | None = None,
-        until: float | None = None,
-    ) -> None:
-        where = {} if source_event is None else _where(source_event)
-        self._notices.append(Notice(event=event, at=at, source=source, reason=reason, kind=kind, until=until, **where))
 
-
-def classify(evidence: Evidence, at: float, patterns: Sequence[ErrorPattern]) -> Failure:
-    """See `refusals.classify`, whose tables are loaded when the first refusal needs them, or when there is time."""
-    from sidecar.core.refusals.classify import classify as decide  # noqa: PLC0415
-
-    return decide(evidence, at, patterns)
-
-
-EMPTY_ANSWER = Failure(
-    kind=Kind.SERVER, scope=Scope.MODEL, why="answered with success and no content", rule="empty_answer"
-)
-NO_FIRST_TOKEN = Failure(kind=Kind.TIMEOUT, scope=Scope.MODEL, why="no first token in time", rule="first_token_timeout")
-
-
-def _where(event: Outcome) -> dict[str, Any]:
-    return {"session": event.session, "agent": event.agent, "directory": event.directory}
+def _with_pass(decision: Decision, moment: Moment) -> Decision:
+    """Spare the next attempt its question where nothing is in sight that could change the answer."""
+    next_at = moment.target if decision.target is None else decision.target.target
+    return decision.model_copy(update={"pass_s": PASS_S}) if switching.at_ease(moment, next_at) else decision
 
 
 def _info(failure: Failure) -> FailureInfo:
@@ -460,23 +324,4 @@ def _info(failure: Failure) -> FailureInfo:
         retry_after_s=failure.retry_after_s,
         why=failure.why,
         rule=failure.rule,
-    )
-
-
-def _used(step: StepEnded, directory: str, at: float, failure: Failure | None, *, counted: bool) -> StepUsed:
-    return StepUsed(
-        step.message,
-        step.session,
-        step.turn,
-        step.agent,
-        redact_place(directory),
-        step.target,
-        at,
-        step.completed,
-        step.used,
-        step.cost,
-        counted,
-        "failed" if step.failure is not None else "aborted" if step.aborted else "ok",
-        None if failure is None else failure.kind,
-        "" if failure is None else failure.rule,
     )

@@ -1,7 +1,7 @@
 """What a person at an editor is told: the words of a switch, a return, a turn that is held, a turn nobody can answer.
 
-Pure wording, no rules: when something is said is `switching.py`. Each toast also has a one-line form for terminals and
-logs, and a key by which a window recognises the same news of another session.
+Pure wording, no rules: when something is said is `switching.py` and `stuck.py`. Each toast also has a one-line form
+for terminals and logs, and a key by which a window recognises the same news of another session.
 """
 
 from sidecar.core.checks import Situation, metered

@@ -19,7 +19,9 @@ def test_every_command_explains_itself_with_an_example(home: Home, name: str) ->
     shown = home.inside(name, "--help").stdout
     assert shown.startswith(f"usage: rate-limit-sidecar {name}")
     assert " ".join(module.HELP.split()) in " ".join(shown.split())
-    assert f"rate-limit-sidecar {name}" in shown.partition("example:")[2]
+    examples = shown.partition("example:\n")[2]
+    assert f"rate-limit-sidecar {name}" in examples
+    assert all(line.startswith("  ") for line in examples.splitlines() if line)
 
 
 def test_the_overview_lists_every_command_and_exit_code(home: Home) -> None:

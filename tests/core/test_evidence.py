@@ -203,6 +203,10 @@ def test_prose_in_a_codes_place_is_text() -> None:
     assert findings.text == "the caller may not do any of this"
 
 
+def test_lists_may_hold_anything_between_what_is_said() -> None:
+    assert body({"errors": [7, None, True, "nothing left"]}).text == "nothing left"
+
+
 def test_repetitions_are_said_once() -> None:
     assert dig(Evidence(message="Full", body='{"error": {"message": "Full"}}')).text == "full"
 

@@ -100,6 +100,14 @@ def test_the_users_own_names_may_match_in_any_window() -> None:
     assert world.engine.unmatched() == ("providers.gamma: no connected provider 'gamma'; connected are: alpha, beta",)
 
 
+def test_what_can_be_named_is_what_is_configured_connected_or_was_used() -> None:
+    world = World(provider("beta", "m2", "m1"), config={"providers": {"gamma": {}}})
+    assert world.engine.target_names() == ("beta", "beta/m1", "beta/m2", "gamma")
+    world.message("alpha/m9")
+    world.answered("alpha/m9")
+    assert world.engine.target_names() == ("alpha", "alpha/m9", "beta", "beta/m1", "beta/m2", "gamma")
+
+
 def test_a_projects_names_must_match_in_its_own_window() -> None:
     world = World()
     hello(world, "/a", "alpha")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sidecar.core.events import TargetCommand
 from sidecar.core.memory import TRY_S, Memory
-from sidecar.core.switching import LOOK_S
+from sidecar.core.stuck import LOOK_S
 from sidecar.core.target import Target
 
 from .world import RATE_LIMITED, World, model, provider, to

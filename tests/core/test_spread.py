@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +29,14 @@ def test_merged_is_as_if_measured_together(one: list[float], other: list[float])
     merged = spread_of(one)
     merge(merged, spread_of(other))
     assert merged == spread_of(one + other)
+
+
+def test_classes_are_counted_through_in_the_order_of_time() -> None:
+    one, other = spread_of([400.0, 10.0, 10.0]), spread_of([10.0, 5000.0])
+    merge(one, other)
+    assert one == {class_of(10): 3, class_of(400): 1, class_of(5000): 1}
+    found = [percentile(one, share) for share in (0.6, 0.61, 0.8, 1.0)]
+    assert found == pytest.approx([10.0, 400.0, 400.0, 5000.0], rel=0.06)
 
 
 def test_nothing_measured_has_no_percentile_and_what_takes_no_time_a_short_one() -> None:

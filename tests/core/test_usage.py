@@ -163,6 +163,14 @@ def test_after_the_clock_went_back_what_lies_ahead_counts_as_of_now_and_only_for
     assert usage.counts("anthropic", back + 61, agent="build").minute.requests == 0
 
 
+def test_a_learned_limit_older_than_the_step_back_of_the_clock_keeps_its_time() -> None:
+    usage = Usage()
+    usage.learn(SONNET, [learned()], T0)
+    usage.attempt(SONNET, "build", T0 + 20)
+    (reading,) = usage.readings("anthropic", NONE, T0 + 10, model=SONNET.model)
+    assert reading.frees_at == T0 + 30
+
+
 def test_a_learned_limit_does_not_outlive_its_wait_after_the_clock_went_back() -> None:
     usage = Usage()
     usage.learn(SONNET, [learned(resets_at=T0 + 30)], T0)

@@ -101,6 +101,15 @@ def test_a_late_report_below_the_floor_leaves_the_sum_alone() -> None:
     assert counted.sliding(int(T0))[0] == 2
 
 
+def test_a_row_that_goes_because_there_are_too_many_takes_nothing_from_the_sum_it_had_left() -> None:
+    counted = Series(60, 5, 7)
+    for minute in range(8):
+        counted.add(int(T0) + 60 * minute, 1, 10, 100)
+        assert counted.sliding(int(T0) + 60 * minute) == [min(minute + 1, 6) * n for n in (1, 10, 100)]
+    assert len(list(counted.rows())) == 7
+    assert counted.sliding(int(T0) + 60 * 12) == [1, 10, 100]
+
+
 def test_clamping_moves_what_lies_ahead_and_nothing_else() -> None:
     counted = series(0)
     for offset, requests in ((-10, 1), (0, 2), (5, 4), (7, 8)):
