@@ -113,7 +113,7 @@ class Isolated:
             stderr=asyncio.subprocess.PIPE,
         )
 
-    async def run(self, *arguments: str, timeout_s: float = 50) -> Ran:
+    async def run(self, *arguments: str, timeout_s: float = 90) -> Ran:
         """Run OpenCode to its end.
 
         Raises:

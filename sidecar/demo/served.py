@@ -111,7 +111,7 @@ class Served:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._toasted.wait(), within_s)
 
-    async def _ask(self, method: str, path: str, body: Any, *, timeout_s: float = 45) -> Any:
+    async def _ask(self, method: str, path: str, body: Any, *, timeout_s: float = 90) -> Any:
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         async with self._http.request(method, path, json=body, params=self._query, timeout=timeout) as answer:
             text = await answer.text()
