@@ -55,11 +55,12 @@ def test_where_all_is_well_nothing_is_found(healthy: Home) -> None:
     assert f"OpenCode {TESTED_VERSION} at {healthy.bin}/opencode, the tested version" in shown
 
 
-def test_on_a_machine_without_anything_each_lack_has_its_fix(home: Home) -> None:
+def test_on_a_machine_without_anything_each_lack_has_its_fix(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["rate-limit-sidecar", "doctor"])
     problems, fixes = found(home)
     assert set(problems) == set(fixes)
     assert set(fixes.values()) == {
-        f"ln -s {sys.argv[0]} ~/.local/bin/rate-limit-sidecar",
+        f"ln -s {home.project / 'rate-limit-sidecar'} ~/.local/bin/rate-limit-sidecar",
         "rate-limit-sidecar start",
         "rate-limit-sidecar install",
         f"npm install -g opencode-ai@{TESTED_VERSION}",

@@ -12,6 +12,8 @@ from .conftest import ROOT, House
 
 INTERFACE = ROOT / "plugin-shim" / "src" / "tui.tsx"
 _STEP_S = 0.1
+PATIENCE_S = 60.0
+"""How long a busy machine may take to draw what is awaited; nothing is asserted of it."""
 
 
 class Terminal:
@@ -75,7 +77,7 @@ class Terminal:
         """Give the screen with its colours, as escape sequences."""
         return self._tmux("capture-pane", "-e", "-N", "-p", "-t", "t")
 
-    async def until(self, what: Callable[[str], bool], said: str, *, within_s: float = 20) -> str:
+    async def until(self, what: Callable[[str], bool], said: str, *, within_s: float = PATIENCE_S) -> str:
         for _ in range(int(within_s / _STEP_S)):
             screen = self.screen()
             if what(screen):
@@ -83,13 +85,13 @@ class Terminal:
             await asyncio.sleep(_STEP_S)
         raise AssertionError(f"{said}:\n{self.screen()}")
 
-    async def shows(self, *texts: str, within_s: float = 20) -> str:
+    async def shows(self, *texts: str, within_s: float = PATIENCE_S) -> str:
         """Wait until all of these are on the screen at once; gives the screen."""
         return await self.until(
             lambda screen: all(text in screen for text in texts), f"{texts} never appeared", within_s=within_s
         )
 
-    async def hides(self, text: str, *, within_s: float = 20) -> str:
+    async def hides(self, text: str, *, within_s: float = PATIENCE_S) -> str:
         return await self.until(lambda screen: text not in screen, f"{text!r} stayed", within_s=within_s)
 
     async def ready(self) -> Self:
@@ -102,6 +104,22 @@ class Terminal:
         self.type(text)
         await self.shows(text)
         self.enter()
+
+    async def pick(self, text: str, *, from_: str, not_: str) -> None:
+        """Type into the list of the dialog titled `from_` until its line `not_` is gone, and take what is left."""
+        await self.shows(from_, not_)
+        self.type(text)
+        # The list must have heard it before Enter takes what stands first.
+        await self.hides(not_)
+        self.enter()
+        await self.hides(from_)
+
+    async def answered(self, *texts: str) -> str:
+        """Wait until the turn is over and these are on the screen; gives the screen."""
+        return await self.until(
+            lambda screen: "esc interrupt" not in screen and all(text in screen for text in texts),
+            f"{texts} never stood at the end of a turn",
+        )
 
     async def command(self, name: str) -> None:
         """Run a command by its title in the command palette."""

@@ -11,7 +11,7 @@ from sidecar.demo.scripted import Reply, limited
 from .conftest import House
 from .terminal import Terminal, seconds_left
 
-pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("tmux"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("tmux"), pytest.mark.timeout(300)]
 
 WIDE = (140, 40)
 
@@ -69,8 +69,7 @@ async def test_undo_takes_back_a_turn_that_was_handed_over(house: House, tmp_pat
     with Terminal(house, tmp_path) as terminal:
         await terminal.ready()
         await terminal.prompt("tell me of lighthouses")
-        await terminal.shows("answer from beta/m1")
-        await asyncio.sleep(0.5)
+        await terminal.answered("answer from beta/m1")
         terminal.type("/undo")
         await terminal.shows("Undo previous message")
         terminal.enter()
@@ -111,8 +110,7 @@ async def test_a_model_picked_by_hand_wins_at_once(house: House, tmp_path: Path)
     with Terminal(house, tmp_path) as terminal:
         await terminal.ready()
         await terminal.prompt("tell me of lighthouses")
-        await terminal.shows("answer from beta/m1")
-        await asyncio.sleep(0.5)
+        await terminal.answered("answer from beta/m1")
         terminal.type("/models")
         await terminal.shows("Switch model")
         terminal.enter()
@@ -168,9 +166,7 @@ async def test_providers_are_picked_disabled_and_freed_by_hand_in_every_window(h
         one = await stack.enter_context(Terminal(house, tmp_path, size=WIDE)).ready()
         other = await stack.enter_context(Terminal(house, tmp_path, size=(60, 20))).ready()
         await one.command("Use a provider now")
-        await one.shows("What each session has selected")
-        one.type("gamma")
-        one.enter()
+        await one.pick("gamma", from_="Use a provider now", not_="What each session has selected")
         await one.shows("gamma is used first")
         await one.prompt("tell me of lighthouses")
         await one.shows("answer from gamma/m1", "★ gamma, picked by hand", "→ gamma/m1")
@@ -181,11 +177,7 @@ async def test_providers_are_picked_disabled_and_freed_by_hand_in_every_window(h
         await one.command("Use what is selected again")
         await one.hides("picked by hand")
         await one.command("Disable or enable a provider")
-        await one.shows("Disable Beta", "Disable Alpha")
-        one.type("beta")
-        # The list must have heard it before Enter takes what stands first.
-        await one.hides("Disable Alpha")
-        one.enter()
+        await one.pick("beta", from_="Disable or enable", not_="Disable Alpha")
         await one.shows("beta is not used until it is enabled again")
         await one.prompt("and of cliffs")
         await one.until(lambda s: s.count("answer from gamma/m1") == 2, "not answered at the only one left")
@@ -193,7 +185,7 @@ async def test_providers_are_picked_disabled_and_freed_by_hand_in_every_window(h
         await other.shows("✗ alpha")
 
         await one.command("End a cooldown")
-        await one.shows("alpha")
+        await one.until(lambda s: "alpha" in s.partition("End a cooldown")[2], "no cooldown is offered")
         one.enter()
         await one.shows("The cooldown of alpha")
         await other.hides("✗ alpha")
@@ -202,12 +194,19 @@ async def test_providers_are_picked_disabled_and_freed_by_hand_in_every_window(h
 
 
 async def test_a_daemon_that_dies_is_said_in_a_line_and_found_again(house: House, tmp_path: Path) -> None:
+    # The plugin would start it again as soon as anything is asked or reported.
+    command, gone = tmp_path / "command", tmp_path / "gone"
+    command.write_text(f'#!/bin/sh\n[ -e {gone} ] && exit 1\nexec {house.command} "$@"\n')
+    command.chmod(0o755)
+    house.home.environment["RATE_LIMIT_SIDECAR_COMMAND"] = str(command)
     with Terminal(house, tmp_path, size=WIDE) as terminal:
         await terminal.ready()
         await terminal.prompt("tell me of lighthouses")
         await terminal.shows("answer from alpha/m1", "• alpha/m1")
+        gone.touch()
         house.kill_daemon()
         await terminal.shows("sidecar away", "start it: rate-limit-sidecar start")
+        gone.unlink()
         assert house.sidecar("start").returncode == 0
         await terminal.hides("sidecar away")
         await terminal.prompt("and of harbours")
