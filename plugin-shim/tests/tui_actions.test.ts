@@ -104,6 +104,18 @@ describe("a person", () => {
     expect(told).toEqual([{ path: "/v1/targets/use", body: {} }])
   })
 
+  test("keeps the dialog that was opened before an answer came", async () => {
+    let arrive = (_: Answer): void => undefined
+    answer = () => new Promise((resolve) => (arrive = resolve))
+    if (glance) glance.picked = { provider: "beta", model: null, until: null }
+    actions.auto()
+    actions.toggle()
+    arrive({ status: 200, data: { ok: true } })
+    await settle()
+    expect(toasts).toHaveLength(1)
+    expect(titles()).toHaveLength(3)
+  })
+
   test("switches a provider off, and on again", async () => {
     actions.toggle()
     expect(titles()?.map((title) => title.split(":")[0])).toEqual(["Disable Alpha", "Disable beta", "Enable off"])

@@ -81,6 +81,7 @@ export class Actions {
   auto(): void {
     const glance = this.#glance()
     const picked = glance && pickedText(glance)
+    this.#api.ui.dialog.clear()
     if (picked) void this.#tell("/v1/targets/use", {}, "Every session uses what is selected in it")
     else this.#say("Nothing is picked by hand", "info")
   }
@@ -100,9 +101,11 @@ export class Actions {
   ): void {
     const { ui } = this.#api
     const glance = this.#glance()
-    if (!glance) return this.#say(AWAY.long, "warning")
-    const question = ask(glance, this.#clock.now() / 1_000)
-    if (typeof question === "string") return this.#say(question, "info")
+    const question = glance ? ask(glance, this.#clock.now() / 1_000) : AWAY.long
+    if (typeof question === "string") {
+      ui.dialog.clear()
+      return this.#say(question, glance ? "info" : "warning")
+    }
     const { options, current, chosen } = question
     ui.dialog.replace(() =>
       ui.DialogSelect({
@@ -128,8 +131,8 @@ export class Actions {
     else this.#say(typeof error === "string" ? error : `The sidecar refuses (HTTP ${answer.status})`, "error")
   }
 
+  /** Touches no dialog: what is said late would close the one that was opened meanwhile. */
   #say(message: string, variant: "info" | "success" | "warning" | "error"): void {
-    this.#api.ui.dialog.clear()
     this.#api.ui.toast({ message, variant })
   }
 }
