@@ -153,7 +153,7 @@ tests() {
   fi
   check "tests of the core" "$bin/coverage" run -m pytest -q tests/core
   check "every branch of the core is tested" "$bin/coverage" report --include 'sidecar/core/*' --fail-under 100
-  check "all other tests" "$bin/python" -m pytest -q -n 4 --dist worksteal --ignore tests/core
+  check "all other tests" "$bin/python" -m pytest -q -n 3 --dist worksteal --ignore tests/core
 
   say
   if [ ${#failed[@]} -gt 0 ]; then

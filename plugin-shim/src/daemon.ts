@@ -6,7 +6,7 @@
  */
 
 import { spawn } from "node:child_process"
-import { accessSync, constants, statSync } from "node:fs"
+import { accessSync, constants, readFileSync, statSync } from "node:fs"
 import { createConnection } from "node:net"
 import { homedir } from "node:os"
 import { delimiter, isAbsolute, join } from "node:path"
@@ -64,6 +64,8 @@ export interface Transport {
   listening(): Promise<boolean>
   /** What tells one daemon's socket from the next one's; empty when there is none. */
   identity(): string
+  /** What the daemon's seal says now; empty when there is none. */
+  seal(): string
   /** Starts the daemon; gives "" once it serves, else what went wrong. */
   launch(): Promise<string>
 }
@@ -100,6 +102,14 @@ export class UnixTransport implements Transport {
     try {
       const { ino, ctimeMs } = statSync(this.#socket)
       return `${ino}:${ctimeMs}`
+    } catch {
+      return ""
+    }
+  }
+
+  seal(): string {
+    try {
+      return readFileSync(`${this.#socket}.seal`, "latin1").trimEnd()
     } catch {
       return ""
     }

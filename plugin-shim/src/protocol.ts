@@ -96,7 +96,7 @@ export interface About {
 export interface Route extends About {
   at: "message" | "attempt"
   attempt?: string
-  /** It was sent already, on the strength of an earlier answer's `pass_s`. */
+  /** It was sent already, on the strength of an earlier answer's `pass_s` or `leave`. */
   passed?: boolean
 }
 
@@ -136,6 +136,8 @@ export interface Decision {
   arrival?: Toast | null
   /** So long the turn's next attempt, at `target` or else where it is, may be sent without asking. */
   pass_s?: number | null
+  /** The session's next turn may open here without asking while the daemon's seal says exactly this. */
+  leave?: string | null
   /** Others wait for what this attempt finds out: its first content is worth a report. */
   probe?: boolean
 }

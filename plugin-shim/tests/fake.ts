@@ -87,6 +87,8 @@ export class FakeTransport implements Transport {
   }
 
   listening = (): Promise<boolean> => Promise.resolve(this.serving)
+  sealed = ""
+  seal = (): string => this.sealed
   identity = (): string => (this.serving ? this.socket : "")
   launch = (): Promise<string> => {
     this.launches++

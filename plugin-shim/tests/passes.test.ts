@@ -1,10 +1,11 @@
 import { beforeEach, describe, expect, test } from "bun:test"
 import { Passes } from "../src/passes.ts"
-import type { About, Decision } from "../src/protocol.ts"
+import type { Decision, Route } from "../src/protocol.ts"
 
 const alpha = { provider: "alpha", model: "m1" }
 const beta = { provider: "beta", model: "m1" }
-const about = (more: Partial<About> = {}): About => ({
+const about = (more: Partial<Route> = {}): Route => ({
+  at: "attempt",
   session: "s1",
   directory: "/d",
   agent: "build",
@@ -22,10 +23,12 @@ const proceed = (more: Partial<Decision> = {}): Decision => ({
 })
 
 let now: number
+let seal: string
 let passes: Passes
 beforeEach(() => {
   now = 1_000_000
-  passes = new Passes({ now: () => now, after: () => () => undefined })
+  seal = "1.7"
+  passes = new Passes({ now: () => now, after: () => () => undefined }, () => seal)
 })
 
 describe("a pass", () => {
@@ -79,5 +82,58 @@ describe("a pass", () => {
     for (let i = 0; i <= 500; i++) passes.keep(about({ session: `s${i}` }), proceed())
     expect(passes.use(about({ session: "s0" }))).toBe(false)
     expect(passes.use(about({ session: "s1" }))).toBe(true)
+  })
+})
+
+describe("leave", () => {
+  const LEAVE = { pass_s: null, leave: "1.7" }
+  const opens = (more: Partial<Route> = {}) => passes.use(about({ at: "message", turn: "u2", ...more }))
+
+  test("opens the session's next turn, and sends its first attempt", () => {
+    passes.keep(about(), proceed(LEAVE))
+    now += 600_000
+    expect(opens()).toBe(true)
+    expect(passes.use(about({ turn: "u2" }))).toBe(true)
+    expect(passes.use(about({ turn: "u2" }))).toBe(false)
+  })
+
+  test("is good once, and in no other session, at no other target", () => {
+    passes.keep(about(), proceed(LEAVE))
+    expect(opens({ session: "s2" })).toBe(false)
+    expect(opens()).toBe(true)
+    expect(opens({ turn: "u3" })).toBe(false)
+    passes.keep(about(), proceed(LEAVE))
+    expect(opens({ target: beta })).toBe(false)
+  })
+
+  test("sends no attempt by itself", () => {
+    passes.keep(about(), proceed(LEAVE))
+    expect(passes.use(about())).toBe(false)
+  })
+
+  test("ends where the seal is broken or gone", () => {
+    passes.keep(about(), proceed(LEAVE))
+    seal = "1.8"
+    expect(opens()).toBe(false)
+    passes.keep(about(), proceed(LEAVE))
+    seal = ""
+    expect(opens()).toBe(false)
+  })
+
+  test("ends with time, however the clock is stepped", () => {
+    passes.keep(about(), proceed(LEAVE))
+    now += 1_800_000
+    expect(opens()).toBe(false)
+    passes.keep(about(), proceed(LEAVE))
+    now -= 1
+    expect(opens()).toBe(false)
+  })
+
+  test("is lost when anything fails at its provider, and given to steps only", () => {
+    passes.keep(about(), proceed(LEAVE))
+    passes.drop("alpha")
+    expect(opens()).toBe(false)
+    passes.keep(about({ mobility: "reroute" }), proceed(LEAVE))
+    expect(opens()).toBe(false)
   })
 })

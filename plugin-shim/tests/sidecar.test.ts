@@ -292,6 +292,34 @@ describe("a pass", () => {
     expect(routes(transport)).toEqual([MESSAGE, { ...ROUTE, passed: true }])
   })
 
+  test("opens a turn under the daemon's seal; the daemon is told of it and of the request, in this order", async () => {
+    const { clock, transport, sidecar } = setup()
+    transport.says("/v1/outcome", { ...PROCEED, leave: "1.1" })
+    transport.sealed = "1.1"
+    await sidecar.outcome(outcome("a1"))
+    const [message, attempt] = [{ ...MESSAGE, turn: "u9" }, { ...ROUTE, turn: "u9" }]
+    expect(await sidecar.route(message)).toMatchObject({ reason: { code: "passed" } })
+    expect(await sidecar.route(attempt)).toMatchObject({ reason: { code: "passed" } })
+    expect(routes(transport)).toEqual([])
+    await clock.advance(1)
+    expect(routes(transport)).toEqual([
+      { ...message, passed: true },
+      { ...attempt, passed: true },
+    ])
+  })
+
+  test("is worth nothing while the daemon does not answer", async () => {
+    const { clock, transport, sidecar } = setup()
+    transport.says("/v1/outcome", { ...PROCEED, leave: "1.1" })
+    transport.sealed = "1.1"
+    await sidecar.outcome(outcome("a1"))
+    transport.answers.set("/v1/route", never)
+    void sidecar.route({ ...MESSAGE, session: "ses_2" })
+    await clock.advance(3_000)
+    transport.says("/v1/route", PROCEED)
+    expect(await sidecar.route(MESSAGE)).toMatchObject({ reason: { code: "free" } })
+  })
+
   test("comes with the report of an answer too, and is lost when something fails", async () => {
     const { transport, sidecar } = setup()
     transport.says("/v1/outcome", { ...PROCEED, pass_s: 1 })

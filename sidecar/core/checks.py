@@ -23,6 +23,8 @@ from sidecar.core.words import price
 
 # A model is taken to hold a conversation when it leaves this share of its context for the answer.
 CONTEXT_SHARE = 0.9
+# With half of a limit left it does not matter that a few windows send at the same moment.
+_AMPLE = 0.5
 _NO_LIMITS = Limits()
 _DEFAULT_MODEL = ModelSettings()
 
@@ -33,6 +35,20 @@ class No(NamedTuple):
     code: str
     text: str
     until: float | None = None
+
+
+def limits_of(target: Target, config: Config) -> tuple[Limits, Limits]:
+    """Give the configured limits of a target's provider and of its model."""
+    mine = config.providers.get(target.provider)
+    if mine is None:
+        return _NO_LIMITS, _NO_LIMITS
+    model = mine.models.get(target.model)
+    return mine.limits, model.limits if model else _NO_LIMITS
+
+
+def ample(target: Target, usage: Usage, config: Config, now: float) -> bool:
+    """Whether much is left of every limit of a target, configured or learned."""
+    return usage.headroom(target, *limits_of(target, config), now) >= _AMPLE
 
 
 def settings_of(provider: str, config: Config, connected: Connected) -> ProviderSettings:
@@ -75,11 +91,7 @@ class Situation:
 
     def limits(self, target: Target) -> tuple[Limits, Limits]:
         """Give the limits of the provider and of the model."""
-        mine = self.config.providers.get(target.provider)
-        if mine is None:
-            return _NO_LIMITS, _NO_LIMITS
-        model = mine.models.get(target.model)
-        return mine.limits, model.limits if model else _NO_LIMITS
+        return limits_of(target, self.config)
 
 
 def _failed_in_turn(target: Target, s: Situation) -> No | None:

@@ -69,7 +69,9 @@ class Decision(Answer):
     `target` (or, with `proceed`, of the target asked for) has arrived. `probe`: others wait for what this attempt finds
     out, so its first content is worth a report (`began`). With `pass_s` the turn's next attempt, at `target` or else
     where it is, may be sent within that many seconds without asking, and is told afterwards (`passed`), unless
-    something failed at its provider meanwhile.
+    something failed at its provider meanwhile. With `leave` the session's next turn may open at the target this is
+    about without asking, and is told afterwards (`passed`), for as long as the file beside the socket whose name ends
+    in `.seal` holds exactly that text.
     """
 
     action: Literal["proceed", "switch", "wait", "refuse"] = "proceed"
@@ -84,6 +86,7 @@ class Decision(Answer):
     probe: bool = False
     rejected: tuple[Rejected, ...] = ()
     pass_s: float | None = None
+    leave: str | None = None
 
 
 class HelloReply(Answer):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from sidecar.config.models import Config
 from sidecar.core import records, switching
-from sidecar.core.checks import settings_of
+from sidecar.core.checks import ample, settings_of
 from sidecar.core.decisions import Decision, EventsReply, FailureInfo, HelloReply, Notice, Reason
 from sidecar.core.editor import read
 from sidecar.core.events import PROTOCOL, STEPS, EditorEvents, Hello, Outcome, Route, TargetCommand
@@ -41,10 +41,14 @@ SESSIONS_SHOWN = 50
 
 
 class Engine:
-    """Everything known and every decision taken, for all windows of one user."""
+    """Everything known and every decision taken, for all windows of one user.
 
-    def __init__(self, config: Config, *, version: str = "") -> None:
+    `run` tells one life of the daemon from the next, in the seal of the leaves it gives.
+    """
+
+    def __init__(self, config: Config, *, version: str = "", run: str = "") -> None:
         self.version = version
+        self._run = run
         self._configs: dict[str, Config] = {"": config}
         self._memory = Memory()
         self._news = News()
@@ -58,6 +62,7 @@ class Engine:
         old = self._configs.get(directory)
         self._configs[directory] = config
         self._unmatched = None
+        self._memory.leaves.recall()
         if old is not None and old != config:
             for provider in {*old.providers, *config.providers}:
                 if old.providers.get(provider) != config.providers.get(provider):
@@ -65,6 +70,11 @@ class Engine:
             reason = Reason(code="configured", text="a new configuration is in force")
             self._news.notify(Notice(event="control", at=now, directory=directory, reason=reason))
         return lint(config, self._memory.fleet.at(directory))
+
+    @property
+    def seal(self) -> str:
+        """Give the text under which leaves hold; it is another one as soon as any of them might not (see `leaves`)."""
+        return f"{self._run}.{self._memory.leaves.number}"
 
     def config(self, directory: str) -> Config:
         """Give the configuration in force for an editor working in `directory`."""
@@ -81,6 +91,7 @@ class Engine:
             agents=tuple(event.agents),
             at=now,
         )
+        self._memory.leaves.recall()
         connected = self._memory.fleet.report(event.directory, event.providers, window)
         self._unmatched = None
         self._memory.said_hello_at = now
@@ -103,13 +114,14 @@ class Engine:
         self._memory.health.observe(now)
         moment = self._moment(event, now)
         if event.passed:
-            decision = Decision(reason=Reason(code="passed", text="sent with an earlier answer's leave"))
+            decision = switching.opened(moment) if event.at == "message" else switching.sent()
         else:
             decision = switching.message(moment) if event.at == "message" else switching.attempt(moment)
             if event.at == "message" or decision.action == "switch":
                 decision = _with_pass(decision, moment)
         if event.at == "attempt" and event.attempt and decision.action == "proceed":
             self._memory.attempt(event.attempt, event.target.target, event.agent, now)
+            self._used(event.target.target, moment.config, now)
             self._news.record(records.began(event, event.attempt, now))
         return self._decided(event, decision, now)
 
@@ -142,6 +154,7 @@ class Engine:
             raise ValueError(f"{verb} needs a provider, for example: rate-limit-sidecar {verb} anthropic")
         if provider is not None:
             self._known(provider, model)
+        memory.leaves.recall()
         match verb, provider:
             case "disable", str():
                 memory.health.disable(provider, model, until=None if event.for_s is None else now + event.for_s)
@@ -298,7 +311,16 @@ class Engine:
             return answered
         moment = self._moment(event, now)
         moment.turn.progressed()
+        self._used(target, moment.config, now)
+        if switching.at_home(moment):
+            memory.leaves.give()
+            answered = answered.model_copy(update={"leave": self.seal})
         return _with_pass(answered, moment)
+
+    def _used(self, target: Target, config: Config, now: float) -> None:
+        """Take back every leave where a limit has less than ample room left."""
+        if not ample(target, self._memory.usage, config, now):
+            self._memory.leaves.recall()
 
     def _known(self, provider: str, model: str | None) -> None:
         known = self._memory.providers() | set(self._configs[""].providers)

@@ -135,7 +135,7 @@ class Route(_Request):
     at: Literal["message", "attempt"] = "attempt"
     attempt: Id | None = Field(None, description="the id its outcome will carry; counted once under it")
     passed: bool = Field(
-        False, description="it was sent already, on the strength of an earlier answer's `pass_s`: it is only counted"
+        False, description="it was sent already, on the strength of an earlier `pass_s` or `leave`: it is only counted"
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from sidecar.config.models import Config
 from sidecar.core.cooldowns.health import Health
 from sidecar.core.fleet import Fleet
+from sidecar.core.leaves import Leaves
 from sidecar.core.names.models import normalise
 from sidecar.core.pace import Pace
 from sidecar.core.pin import Pin
@@ -69,6 +70,7 @@ class Memory:
         self.fleet = Fleet()
         self.sessions = Sessions()
         self.pace = Pace()
+        self.leaves = Leaves()
         self.current: Target | None = None
         self.turns = 0
         self.said_hello_at: float | None = None

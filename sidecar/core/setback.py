@@ -55,5 +55,6 @@ def fail(
     """Record a failure where it belongs and announce what it costs the target; `event` is the attempt's, if any."""
     latency = None if event is None else event.latency_ms
     started = None if latency is None else at - latency / 1000
+    memory.leaves.recall()
     block = memory.health.fail(target, failure, config, at, started=started)
     news.failed(target, failure, None if block is None else block.until, at, event)

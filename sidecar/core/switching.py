@@ -7,7 +7,7 @@ What happens when nobody is free is `stuck.py`; health and usage are changed by 
 from dataclasses import replace
 
 from sidecar.core import toasts
-from sidecar.core.checks import No, Situation, check, check_here, check_picked
+from sidecar.core.checks import No, Situation, ample, check, check_here, check_picked
 from sidecar.core.decisions import Decision, Reason
 from sidecar.core.events import Outcome
 from sidecar.core.failure import Failure, Kind
@@ -25,8 +25,6 @@ _SLOW_SWITCH = frozenset({Kind.RATE_LIMIT, Kind.SERVER, Kind.MODEL_NOT_FOUND})
 _PERHAPS_OURS = frozenset({Kind.UNKNOWN, Kind.SERVER})
 _RETRY_PAUSE_S = 2.0
 _ROUNDING_S = 0.01
-# With half of a limit left it does not matter that a few windows send at the same moment.
-_AMPLE = 0.5
 
 
 # -- the moments -------------------------------------------------------------------------------------------------------
@@ -137,7 +135,28 @@ def at_ease(m: Moment, target: Target) -> bool:
         return False
     if check_here(target, s) is not None or s.health.resting(target, s.config):
         return False
-    return s.usage.headroom(target, *s.limits(target), s.now) >= _AMPLE
+    return ample(target, s.usage, s.config, s.now)
+
+
+def at_home(m: Moment) -> bool:
+    """Whether the session's next turn opens where this one was answered, and the user wants it, whenever that is."""
+    if m.memory.sessions.find(m.event.session) is not m.session or not m.session.settled:
+        return False
+    here = m.session.current.target == m.wanted == m.target
+    return here and m.session.redirected is None and at_ease(m, m.target)
+
+
+def opened(m: Moment) -> Decision:
+    """Take note of a turn that was opened with leave."""
+    m.memory.turns += 1
+    m.session.settled = True
+    m.session.move(m.ref(m.target), message=True)
+    return sent()
+
+
+def sent() -> Decision:
+    """Take note of what was done without a question."""
+    return _proceed("passed", "sent with an earlier answer's leave")
 
 
 def may_continue(m: Moment) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from sidecar.config.models import Config
 from sidecar.core.budget import Reached, guard_reached, reached
-from sidecar.core.checks import metered
+from sidecar.core.checks import ample, metered
 from sidecar.core.editor import Meaning, SessionDeleted, SessionFailed, StepBegan, StepEnded
 from sidecar.core.events import EditorEvents
 from sidecar.core.failure import Failure, Kind
@@ -72,6 +72,8 @@ class Watcher:
             self._news.record(_used(step, self._batch.directory, at, failure, counted=counted))
         if step.tokens or step.cost:
             memory.usage.spend(step.target, step.agent, tokens=step.tokens, cost=step.cost, at=at)
+            if not ample(step.target, memory.usage, config, at):
+                memory.leaves.recall()
             self._guard(memory.sessions.find(step.session), step, at)
             self._announce(reached(step.target, memory, config, at), at)
 

@@ -26,6 +26,7 @@ from sidecar.daemon.log import Log
 from sidecar.daemon.metrics import Facts, Metrics
 from sidecar.daemon.places import history_file, log_file, state_file
 from sidecar.daemon.push import Broadcaster
+from sidecar.daemon.seal import Seal
 from sidecar.daemon.selftests import SelfTests
 from sidecar.daemon.server import Server
 from sidecar.daemon.service import Service
@@ -103,6 +104,7 @@ class Daemon:
         state = state_file(paths, configs.user.state_file, env)
         self.history = History(history_file(state), self.log, clock=clock)
         self._metrics = Metrics()
+        self._seal = Seal(place.path)
         self.service = Service(
             configs,
             state,
@@ -115,6 +117,7 @@ class Daemon:
             opened=self._watcher.refresh,
             judge=self._self_tests.judge,
             changed=self._push.changed,
+            shows=self._seal.show,
         )
         self._push.picture = self.service.glance
         self.service.other_problems = lambda: tuple(filter(None, (self._log.problem, self.history.problem)))
@@ -127,6 +130,7 @@ class Daemon:
     async def open(self) -> None:
         """Begin to answer and to watch."""
         self.history.start()
+        self._seal.open()
         self._hooks.configure(self.service.configs.user.webhooks)
         await self._runner.setup()
         await web.SockSite(self._runner, self._place.listener, backlog=BACKLOG).start()
@@ -178,6 +182,8 @@ class Daemon:
         await self._self_tests.close()
         await self._hooks.close()
         await self._post.close()
+        if self._place.ours():
+            self._seal.close()
         # When another daemon took our place the file is its own: what was acknowledged is saved, no more is written.
         await self.service.store.close(flush=self._place.ours())
         await self.history.close()

@@ -64,7 +64,7 @@ class Service:
     `clock` gives epoch seconds. `listeners` hear every notice, `writers` every record, `toast` what people at the
     editors should see; `applied` is told of a new configuration of the user's, `opened` that there may be new files to
     watch, `changed` that what status shows may be another. `judge` says whether a window's running turns may be handed
-    over.
+    over. `shows` puts the seal of all leaves where editors look for it, and says whether they can see it.
     """
 
     def __init__(
@@ -82,6 +82,7 @@ class Service:
         judge: Callable[[Hello], Verdict] = lambda _hello: Verdict(handover=True),
         changed: Callable[[], None] = lambda: None,
         disk: Disk | None = None,
+        shows: Callable[[str], bool] = lambda _seal: False,
     ) -> None:
         self.clock = clock
         self.started = clock()
@@ -90,9 +91,10 @@ class Service:
         self.other_problems: Callable[[], tuple[str, ...]] = tuple
         self._writers = writers
         self._listeners, self._toast, self._applied, self._opened = listeners, toast, applied, opened
-        self._judge = judge
+        self._judge, self._shows = judge, shows
         self._changed = changed
         self._said: dict[str, tuple[str, ...]] = {}
+        self._sealed = False
         self.engine = self._new_engine()
         self.store = Store(state, lambda: self.engine.dump(self.clock()), log, lost=self._forget, disk=disk)
         self.store.read(self._restore)
@@ -137,7 +139,7 @@ class Service:
         decision = self.engine.outcome(event, self.clock())
         self._decided("outcome", event, decision)
         await self.store.commit()
-        return decision
+        return decision if self._sealed else decision.model_copy(update={"leave": None})
 
     async def events(self, event: EditorEvents) -> EventsReply:
         """Take raw editor events; answered when what they say is on disk."""
@@ -225,7 +227,7 @@ class Service:
         return tuple(dict.fromkeys((*self.configs.warnings, *self.engine.unmatched(), *versions)))
 
     def _new_engine(self) -> Engine:
-        return Engine(self.configs.user, version=sidecar.__version__)
+        return Engine(self.configs.user, version=sidecar.__version__, run=f"{os.getpid()}-{self.started:.6f}")
 
     def _restore(self, data: object) -> None:
         # A fresh engine, so that nothing is left of a document that turns out to be damaged half way.
@@ -280,6 +282,7 @@ class Service:
         self._announce()
 
     def _announce(self) -> None:
+        self._sealed = self._shows(self.engine.seal)
         for notice in self.engine.drain():
             for listener in self._listeners:
                 listener(notice)

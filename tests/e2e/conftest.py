@@ -70,7 +70,9 @@ class House:
 
     def __init__(self, root: Path, binary: Path, providers: ScriptedProviders) -> None:
         command = str(Path(sys.executable).with_name("rate-limit-sidecar"))
-        self.home = Isolated(root, binary, environment={"RATE_LIMIT_SIDECAR_COMMAND": command})
+        # Half of what an OpenCode that lives for seconds costs is compiling what it would need for hours.
+        environment = {"RATE_LIMIT_SIDECAR_COMMAND": command, "BUN_JSC_useFTLJIT": "0"}
+        self.home = Isolated(root, binary, environment=environment)
         self.providers = providers
         self.command = command
         self.configure()

@@ -94,12 +94,12 @@ async def lodging(opencode: Path, furnished: Isolated) -> AsyncIterator[Lodge]:
             entries = {
                 f"{name}-{wire}": house.entry(f"{name}-{wire}", wire=wire, model=MODELS[wire], **address)
                 for wire in WIRES
-                for name, address in {"alpha": {}, "beta": {}, **closed}.items()
+                for name, address in {"alpha": {}, "beta": {}, "gamma": {}, **closed}.items()
             }
             # Without a small model of their own, titles are asked of the session's model.
             house.configure(model="alpha-openai-chat/oak", wires={}, providers=entries, agent=HELPER, small_model=None)
-            first = {f"beta-{wire}": {"priority": 1} for wire in WIRES}
-            house.home.limits({"first_token_timeout": "1s", "providers": first})
+            ranks = {f"{name}-{wire}": {"priority": n} for n, name in ((1, "beta"), (2, "gamma")) for wire in WIRES}
+            house.home.limits({"first_token_timeout": "1s", "providers": ranks})
             async with Served(house.home) as served:
                 while not await asyncio.to_thread(introduced, house):
                     await asyncio.sleep(0.1)
@@ -154,6 +154,19 @@ async def test_a_failure_before_any_content_moves_the_step_silently(lodge: Lodge
     assert len(lodge.saw(first)) == (0 if form in UNREACHABLE else tries)
     assert [said_once(seen) for seen in lodge.saw(second)] == [True]
     assert (lodge.counted(first), lodge.counted(second)) == (tries, 1)
+
+
+@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.proves(form="400-stand-in", place="serve")
+async def test_a_request_only_the_stand_in_dislikes_goes_on_to_the_next(lodge: Lodge, wire: str) -> None:
+    first, target = lodge.fails("429", wire), f"beta-{wire}/{MODELS[wire]}"
+    lodge.house.providers.script(target, limited(400, message="Invalid value: 'temperature'"))
+    session = await lodge.served.session("named")
+    answer = await lodge.prompt(session, first)
+    assert text_of(answer) == f"answer from gamma-{wire}/{MODELS[wire]}"
+    assert [len(lodge.saw(f"{name}-{wire}")) for name in ("alpha", "beta", "gamma")] == [1, 1, 1]
+    # It was this request: nothing is wrong with the stand-in.
+    assert lodge.house.provider(f"beta-{wire}")["state"] == "available"
 
 
 RUNS = [

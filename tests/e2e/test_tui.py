@@ -77,7 +77,7 @@ async def test_undo_takes_back_a_turn_that_was_handed_over(house: House, tmp_pat
         # What was asked stands in the prompt again; sent once more it is answered once.
         await terminal.shows("tell me of lighthouses", "message reverted")
         terminal.enter()
-        screen = await terminal.shows("answer from beta/m1")
+        screen = await terminal.answered("answer from beta/m1", "tell me of lighthouses")
         assert screen.count("tell me of lighthouses") == 1
         assert screen.count("answer from beta/m1") == 1
 

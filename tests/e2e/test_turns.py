@@ -177,3 +177,21 @@ async def test_a_turn_undone_at_once_can_be_said_again(house: House) -> None:
         said = [text_of(m) for m in await served.messages(session)]
     assert said == ["second", "answer from beta/m1"]
     assert house.providers.asked("beta/m1")[-1].texts == ["second"]
+
+
+# -- what needs no question ------------------------------------------------------------------------------------------
+
+
+async def test_a_healthy_turn_opens_unasked_until_something_changes_that(house: House) -> None:
+    async with Served(house.home) as served:
+        session = await served.session("Sea")
+        # An answer's report is on its way when OpenCode says that the turn is over.
+        for count in (1, 2, 3):
+            assert text_of(await served.prompt(session, "hello")) == "answer from alpha/m1"
+            await until(lambda count=count: house.provider("alpha")["counts"]["requests_hour"] == count)  # type: ignore[misc]
+        await until(lambda: "sent with an earlier answer's leave" in house.sidecar("why", session).stdout)
+        assert house.sidecar("disable", "alpha").returncode == 0
+        assert text_of(await served.prompt(session, "and now")) == "answer from beta/m1"
+        assert house.sidecar("enable", "alpha").returncode == 0
+        assert text_of(await served.prompt(session, "and now")) == "answer from alpha/m1"
+    assert [house.asked(f"{name}/m1") for name in ("alpha", "beta")] == [4, 1]
