@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 
+from sidecar.daemon.lean import lean_imports
 from sidecar.daemon.lifecycle import EXIT_ALREADY_RUNNING, AlreadyRunningError, PlaceError, claim
 from sidecar.paths import Paths, from_environment
 
@@ -37,11 +38,10 @@ def run(args: argparse.Namespace) -> int:
         os.chdir("/")  # a background process must not keep a directory from being unmounted
     # All that is loaded now stays, so there is nothing to collect; once it answers the daemon switches this on again.
     gc.disable()
-    # Plugins of pydantic could see every event; and looking for some takes a while.
-    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
     try:
-        # Only now, because it is heavy and most second instances end above.
-        from sidecar.daemon.main import serve  # noqa: PLC0415
+        with lean_imports():
+            # Only now, because it is heavy and most second instances end above.
+            from sidecar.daemon.main import serve  # noqa: PLC0415
 
         return asyncio.run(serve(place, paths, terminal=None if args.quiet else sys.stderr))
     finally:

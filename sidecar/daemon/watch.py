@@ -7,10 +7,10 @@ something happened nearby; what changed is found by looking (`configs.py`), so a
 import asyncio
 import os
 from collections.abc import Callable, Iterable
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from pathlib import Path
 
-from watchfiles import awatch
+from watchfiles import watch
 
 # How often the watching thread wakes (it cannot block), and how long a burst of changes may last before it is reported.
 STEP_MS = 200
@@ -51,21 +51,37 @@ class Watcher:
                 self._look()
 
     async def _watch(self, places: frozenset[Path]) -> None:
-        changes = awatch(
-            *places,
-            watch_filter=None,
-            recursive=False,
-            step=STEP_MS,
-            debounce=BURST_MS,
-            rust_timeout=int(LOOK_S * 1000),
-            yield_on_timeout=True,
-            stop_event=self._wake,
-        )
-        async with aclosing(changes):
-            async for _ in changes:
+        """Look at each change until there are other places to watch, or `_wake` is set.
+
+        In a thread of ours: `awatch` would load a second event loop's worth of adapters for the same thread (1.3 MB).
+        """
+        loop = asyncio.get_running_loop()
+
+        def changed() -> None:
+            if not self._stopped:
                 self._look()
                 if directories(self._files()) != places:
-                    return
+                    self._wake.set()
+
+        def wait() -> None:
+            for _ in watch(
+                *places,
+                watch_filter=None,
+                recursive=False,
+                step=STEP_MS,
+                debounce=BURST_MS,
+                rust_timeout=int(LOOK_S * 1000),
+                yield_on_timeout=True,
+                stop_event=self._wake,
+                raise_interrupt=False,
+            ):
+                loop.call_soon_threadsafe(changed)
+
+        try:
+            await asyncio.to_thread(wait)
+        except asyncio.CancelledError:
+            self._wake.set()  # nothing else ends the thread
+            raise
 
 
 def directories(files: Iterable[Path]) -> frozenset[Path]:

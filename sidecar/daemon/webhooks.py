@@ -7,6 +7,7 @@ carry their secret in the path, so no more than scheme and host of one is ever l
 import asyncio
 import json
 import random
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
@@ -39,6 +40,7 @@ class Post(Protocol):
 class HttpPost:
     """The real thing: one session, made at first use; redirects are not followed, a user's proxies are used.
 
+    The certificates to trust are read here, at first use: the daemon keeps aiohttp from reading them (`lean.py`).
     The proxies are asked for here, because aiohttp's `trust_env` would also send what `~/.netrc` says to any receiver.
     """
 
@@ -47,17 +49,24 @@ class HttpPost:
 
     async def __call__(self, url: str, body: bytes) -> int:
         """Send it."""
-        if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S))
+        session = await self._opened()
         headers = {"Content-Type": "application/json"}
         try:
             proxy = _proxy_for(url)
-            async with self._session.post(
-                url, data=body, headers=headers, allow_redirects=False, proxy=proxy
-            ) as answer:
+            async with session.post(url, data=body, headers=headers, allow_redirects=False, proxy=proxy) as answer:
                 return answer.status
         except (aiohttp.ClientError, ValueError) as error:
             raise OSError(type(error).__name__) from None
+
+    async def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            # In a thread, because it reads a file of hundreds; meanwhile another receiver's worker may do the same.
+            trusted = await asyncio.to_thread(_certificates)
+            if self._session is None:
+                self._session = aiohttp.ClientSession(
+                    timeout=aiohttp.ClientTimeout(total=TIMEOUT_S), connector=aiohttp.TCPConnector(ssl=trusted)
+                )
+        return self._session
 
     async def close(self) -> None:
         """Close the session."""
@@ -175,6 +184,12 @@ class _Receiver:
         if not self._failing:
             self._owner.failed(self.url, why)
         self._failing = True
+
+
+def _certificates() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 def _proxy_for(url: str) -> str | None:

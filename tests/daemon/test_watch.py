@@ -90,7 +90,7 @@ async def test_when_watching_is_impossible_it_looks_by_the_clock(home: Path, mon
     def out_of_watches(*_: object, **__: object) -> None:
         raise OSError(28, "inotify watch limit reached")
 
-    monkeypatch.setattr(watch_module, "awatch", out_of_watches)
+    monkeypatch.setattr(watch_module, "watch", out_of_watches)
     monkeypatch.setattr(watch_module, "LOOK_S", 0.01)
     made = Watched(home / "x.jsonc")
     await made.sees("nothing in particular")
