@@ -1,7 +1,8 @@
 """What a person at OpenCode waits for: the handover after a refusal, and what a healthy request costs more.
 
-On the real binary, as a server, against scripted providers on loopback. Two homes that differ in nothing but the plugin
-take turns, so that whatever else the machine does meets both.
+On the real binary, as a server, against scripted providers on loopback. Homes that differ in nothing but the plugin
+take turns, so that whatever else the machine does meets all of them. Healthy turns are measured in sessions where
+nothing ever failed: a handover makes the conversation longer, and what comes after it asks again.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -29,6 +31,7 @@ THINK_S = 0.15
 # What a turn leaves behind (titles, summaries, batches of events) must not reach into the next one.
 SETTLE_S = 0.25
 WARM = 6
+HEALTHY = 120
 TURNS = 10
 PLAIN_RETRIES = 5
 NAMES = ("alpha", "beta")
@@ -112,7 +115,16 @@ class Front:
         return Turn(asked, self.providers.exchanges[before:], first, over)
 
 
-def _configure(home: Isolated, providers: Timed, *, plugin: bool) -> None:
+IDLE = """
+export default {
+  id: "idle",
+  server: async () => ({ event: async () => {}, "chat.message": async () => {}, "chat.headers": async () => {} }),
+}
+"""
+"""A plugin with our hooks that does nothing in them: what OpenCode itself takes for having any."""
+
+
+def _configure(home: Isolated, providers: Timed, shim: Path | None) -> None:
     entries = {
         name: {
             "options": {"baseURL": providers.base_url(name), "apiKey": "none"},
@@ -120,14 +132,13 @@ def _configure(home: Isolated, providers: Timed, *, plugin: bool) -> None:
         }
         for name in NAMES
     }
-    shim = SHIM / "src" / "server.ts" if plugin else None
     home.configure(entries, plugin=shim, model="alpha/m1", small_model="alpha/m1")
     (home.project / FILE).write_text("one line\n")
 
 
 @asynccontextmanager
-async def _fronts() -> AsyncIterator[tuple[Timed, Front, Front]]:
-    """Start both servers; gives the providers, the front end with the plugin, the one without."""
+async def _fronts() -> AsyncIterator[tuple[Front, Front, Front]]:
+    """Start the servers; gives the front ends with the plugin, with an idle one, and with none."""
     binary = on_this_machine()
     if binary is None:
         raise OpenCodeMissingError("OPENCODE_BIN does not name an OpenCode; ./setup.sh --test installs one")
@@ -141,18 +152,20 @@ async def _fronts() -> AsyncIterator[tuple[Timed, Front, Front]]:
         furnished.configure({}, plugin=empty)
         await furnished.run("models")
         client = await stack.enter_async_context(aiohttp.ClientSession())
+        idle = root / "idle.ts"
+        idle.write_text(IDLE)
         fronts = []
-        for name, plugin in (("w", True), ("o", False)):
+        for name, plugin in (("w", SHIM / "src" / "server.ts"), ("i", idle), ("o", None)):
             home = Isolated(root / name, binary, environment={"RATE_LIMIT_SIDECAR_COMMAND": str(SIDECAR)})
             home.share(furnished)
-            _configure(home, providers, plugin=plugin)
+            _configure(home, providers, plugin)
             served = await stack.enter_async_context(Served(home))
             front = Front(home, served, providers)
             hearing = asyncio.create_task(front.hear(client, served.url))
             stack.callback(hearing.cancel)
             fronts.append(front)
         stack.push_async_callback(_stop_daemon, fronts[0].home)
-        yield providers, fronts[0], fronts[1]
+        yield fronts[0], fronts[1], fronts[2]
 
 
 async def _stop_daemon(home: Isolated) -> None:
@@ -216,21 +229,27 @@ class Measured:
         self.add("plain OpenCode: from the refusal to the first token", turn.first_text - refused.ended)
 
 
-async def _all(rounds: int, retries: int) -> Measured:
+async def _all(healthy: int, rounds: int, retries: int) -> Measured:
     made = Measured()
-    async with _fronts() as (_, with_plugin, without):
-        for count in range(WARM + rounds):
+    async with _fronts() as (with_plugin, idle, without):
+        who = [(with_plugin, "with the plugin"), (idle, "with an idle plugin"), (without, "without")]
+        for count in range(WARM + healthy):
             if count == WARM:
                 made = Measured()  # what was measured while everything was being compiled does not count
+            first = count % len(who)
+            for front, words in who[first:] + who[:first]:
+                await made.healthy(front, words)
+        kept = made
+        for count in range(WARM + rounds):
+            if count == WARM:
+                made = Measured()
             # Each goes first half of the time.
-            order = [(with_plugin, "with the plugin"), (without, "without")][:: 1 if count % 2 else -1]
-            for front, who in order:
-                await made.healthy(front, who)
-            for front, who in order:
-                await made.gap(front, who)
+            for front, words in who[:: 2 if count % 2 else -2]:
+                await made.gap(front, words)
             await made.handover(with_plugin)
         for _ in range(retries):
             await made.retried(without)
+    made.values = kept.values | made.values
     return made
 
 
@@ -239,28 +258,30 @@ async def measure(quick: bool) -> Section:
     section = Section(
         "opencode",
         "In OpenCode",
-        "The real binary as a server, two homes in turns, ten turns to a session. The floor of a handover "
+        "The real binary as a server, homes in turns, ten turns to a session. The floor of a handover "
         "is OpenCode's own gap between two steps without the plugin: from the last byte of an answer that calls a "
         "tool to the arrival of the next request; measured with a tool that reads one line and with a call of a tool "
         "that is not there, which runs nothing at all; the shorter one counts. A handover is measured from the "
         f"refusal to the arrival at the next provider. Healthy turns are answered after {THINK_S * 1000:.0f} ms, as no "
-        "real provider answers at once.",
+        "real provider answers at once; what is added is the median of the differences between neighbouring turns. The "
+        "idle plugin has the same hooks and does nothing in them: beside it asking and reporting stand alone, beside "
+        "none there is also what OpenCode itself takes for having a plugin.",
     )
-    made = await _all(6 if quick else 40, 1 if quick else PLAIN_RETRIES)
+    made = await (_all(6, 6, 1) if quick else _all(HEALTHY, 40, PLAIN_RETRIES))
     figures = {what: section.add(what, "ms", values).median for what, values in made.values.items()}
     floor = min(figures[f"gap after {words}, without"] for words in TOOLS)
     handover = figures["from the refusal to the request at the next provider"]
     section.target("handover against OpenCode's own gap between two steps", handover / floor, "x", HANDOVER)
-    asking, telling = (
-        _added(made, f"healthy: {part}") for part in ("prompt to request", "last byte to the end of the turn")
-    )
-    section.single("added by asking", "ms", asking)
-    section.single("added by reporting", "ms", telling)
-    section.target("added to a healthy request", asking + telling, "ms", OVERHEAD_MS)
+    parts = {"asking": "healthy: prompt to request", "reporting": "healthy: last byte to the end of the turn"}
+    added = {part: _added(made, what, "with an idle plugin") for part, what in parts.items()}
+    for part, milliseconds in added.items():
+        section.single(f"added by {part}", "ms", milliseconds)
+    section.single("added beside no plugin at all", "ms", sum(_added(made, what, "without") for what in parts.values()))
+    section.target("asking and reporting, added to a healthy request", sum(added.values()), "ms", OVERHEAD_MS)
     return section
 
 
-def _added(made: Measured, what: str) -> float:
-    """Give the median of the differences between neighbouring turns with and without the plugin."""
-    pairs = zip(made.values[f"{what}, with the plugin"], made.values[f"{what}, without"], strict=True)
+def _added(made: Measured, what: str, other: str) -> float:
+    """Give the median of the differences between neighbouring turns, with the plugin and `other`."""
+    pairs = zip(made.values[f"{what}, with the plugin"], made.values[f"{what}, {other}"], strict=True)
     return statistics.median(a - b for a, b in pairs)

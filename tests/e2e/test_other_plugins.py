@@ -91,7 +91,8 @@ async def test_a_plugin_that_wraps_fetch(house: House, *, first: bool) -> None:
     house.providers.script("alpha/m1", REFUSED)
     ran = await house.home.run("run", PROMPT)
     assert "answer from beta/m1" in ran.out, ran.err
-    assert [house.asked(f"{name}/m1") for name in ("alpha", "beta")] == [1, 1]
+    sent = [(seen.target, seen.texts[-1:]) for seen in house.providers.requests]
+    assert [house.asked(f"{name}/m1") for name in ("alpha", "beta")] == [1, 1], sent
     assert {seen.headers["x-wrapped"] for seen in house.providers.requests} == {"1"}
 
 
