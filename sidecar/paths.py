@@ -41,6 +41,11 @@ class Paths(NamedTuple):
         """The file whose flock the one running daemon holds for life."""
         return self.socket.with_suffix(".lock")
 
+    @property
+    def seal(self) -> Path:
+        """The file that says whether leave to open a turn without a question still holds."""
+        return self.socket.with_name(f"{self.socket.name}.seal")
+
     @staticmethod
     def project_config(directory: str) -> Path:
         """Give the project's override for an editor working in `directory`."""

@@ -63,6 +63,7 @@ def _purge(paths: Paths) -> None:
         (log, (".[0-9]*",)),
         (paths.socket, ()),
         (paths.lock, ()),
+        (paths.seal, ()),
     )
     for file, patterns in besides:
         for found in [file, *(found for pattern in patterns for found in file.parent.glob(file.name + pattern))]:

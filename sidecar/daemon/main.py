@@ -104,7 +104,7 @@ class Daemon:
         state = state_file(paths, configs.user.state_file, env)
         self.history = History(history_file(state), self.log, clock=clock)
         self._metrics = Metrics()
-        self._seal = Seal(place.path)
+        self._seal = Seal(paths.seal)
         self.service = Service(
             configs,
             state,

@@ -9,15 +9,14 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-SUFFIX = ".seal"
 _WIDTH = 64
 
 
 class Seal:
-    """The file at `<socket>.seal`; where it cannot be written nobody gets leave."""
+    """The file at `path`; where it cannot be written nobody gets leave."""
 
-    def __init__(self, socket: Path) -> None:
-        self.path = socket.with_name(socket.name + SUFFIX)
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self._fd = -1
         self._shown = ""
 

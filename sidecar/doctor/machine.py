@@ -60,7 +60,8 @@ def clock(paths: Paths) -> Findings:
 def places(paths: Paths) -> Findings:
     """See that nobody else can reach the socket, and that state and log can be written."""
     # Who may look into the directory is no matter, as the socket itself is closed; who may replace it is.
-    wanted = ((paths.runtime, 0o700, 0o022), (paths.socket, 0o600, 0o077), (paths.lock, 0o600, 0o077))
+    own = tuple((path, 0o600, 0o077) for path in (paths.socket, paths.lock, paths.seal))
+    wanted = ((paths.runtime, 0o700, 0o022), *own)
     wrong = [(path, mode) for path, mode, open_bits in wanted if path.exists() and _mode(path) & open_bits]
     for path, mode in wrong:
         yield Finding("problem", f"others can reach {path} (mode {_mode(path):o})", f"chmod {mode:o} {path}")

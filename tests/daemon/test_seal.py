@@ -13,13 +13,8 @@ from tests.daemon.conftest import HELLO, InProcess, limited, outcome, request
 MESSAGE = {"at": "message", "attempt": None}
 
 
-def file(running: InProcess) -> Path:
-    socket = running.paths.socket
-    return socket.with_name(f"{socket.name}.seal")
-
-
 def shown(running: InProcess) -> str:
-    return file(running).read_text().rstrip()
+    return running.paths.seal.read_text().rstrip()
 
 
 async def leave(running: InProcess, **more: Any) -> str | None:
@@ -33,14 +28,14 @@ async def leave(running: InProcess, **more: Any) -> str | None:
 
 async def test_leave_is_given_under_the_seal_that_can_be_read(running: InProcess) -> None:
     assert await leave(running) == shown(running)
-    assert stat.S_IMODE(file(running).stat().st_mode) == 0o600
+    assert stat.S_IMODE(running.paths.seal.stat().st_mode) == 0o600
 
 
 async def test_before_a_failure_is_answered_the_seal_is_broken(running: InProcess) -> None:
     given = await leave(running)
     await running.post("/v1/outcome", limited("a2", session="other"))
     assert shown(running) != given
-    assert len(file(running).read_bytes()) == 64
+    assert len(running.paths.seal.read_bytes()) == 64
 
 
 async def test_before_a_command_is_answered_the_seal_is_broken(running: InProcess) -> None:
@@ -63,11 +58,10 @@ async def test_where_it_cannot_be_shown_nobody_gets_leave(running: InProcess) ->
 
 
 def test_a_file_that_was_left_there_is_nobodys_seal(tmp_path: Path) -> None:
-    socket = tmp_path / "s.sock"
     precious = tmp_path / "precious"
     precious.write_text("kept")
     (tmp_path / "s.sock.seal").symlink_to(precious)
-    seal = Seal(socket)
+    seal = Seal(tmp_path / "s.sock.seal")
     seal.open()
     assert seal.show("1.1")
     assert seal.path.read_text().rstrip() == "1.1"
@@ -79,7 +73,7 @@ def test_a_file_that_was_left_there_is_nobodys_seal(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_written_is_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seal = Seal(tmp_path / "s.sock")
+    seal = Seal(tmp_path / "s.sock.seal")
     seal.open()
 
     def full(*_: object) -> int:
@@ -91,7 +85,7 @@ def test_what_cannot_be_written_is_taken_away(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_directory_that_takes_no_file_is_no_reason_not_to_start(tmp_path: Path) -> None:
-    seal = Seal(tmp_path / "missing" / "s.sock")
+    seal = Seal(tmp_path / "missing" / "s.sock.seal")
     seal.open()
     assert not seal.show("1.1")
     seal.close()
