@@ -213,7 +213,7 @@ describe("an OpenCode the daemon does not trust with a handover", () => {
     await emit("session.created", { sessionID: "ses_1", info: { id: "ses_1" } })
     expect((await say()).model).toEqual({ providerID: "beta", modelID: "m1" })
     await emit("session.idle", { sessionID: "ses_1" })
-    await settle()
+    await until(() => host.toasts.length > 0)
     expect(host.prompts).toEqual([])
     expect(host.toasts).toMatchObject([{ title: "Running turns are not moved" }])
   })
@@ -226,7 +226,7 @@ describe("an OpenCode the daemon does not trust with a handover", () => {
     )
     expect((await ask(given)).text).toBe(ANSWER)
     expect(providers.map(({ url }) => url)).toEqual(["https://beta.test/v1/chat/completions"])
-    await settle()
+    await until(() => told.some(({ path }) => path === "/v1/outcome"))
     expect(told.filter(({ path }) => path === "/v1/outcome").map(({ body }) => body)).toMatchObject([
       { mobility: "same_wire", target: { provider: "beta" }, ended: "ok" },
     ])
