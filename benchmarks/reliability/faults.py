@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.reliability.findings import Finding
-from sidecar.daemon.store import Disk, Store
+from sidecar.daemon.disk import Disk
+from sidecar.daemon.store import Store
 
 STEPS = ("open", "write", "fsync", "replace", "fsync_directory")
 _REAL: dict[str, Callable[..., Any]] = {

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sidecar.daemon.store import Disk, Store
+from sidecar.daemon.disk import Disk
+from sidecar.daemon.store import Store
 from tests.daemon.conftest import Recorder
 
 FIXED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
