@@ -193,7 +193,7 @@ class Lives(RuleBasedStateMachine):
 
 
 TestLives = Lives.TestCase
-TestLives.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+TestLives.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 
 
 @pytest.fixture

@@ -37,6 +37,7 @@ class Faulty:
         self.calls: list[str] = []
         self.gate = threading.Event()
         self.gate.set()
+        self.slow = "fsync"
         self.short = False
         self.busy = 0
         self.busiest = 0
@@ -58,7 +59,7 @@ class Faulty:
             self.busy += 1
             self.busiest = max(self.busiest, self.busy)
             try:
-                if name == "fsync":
+                if name == self.slow:
                     self.gate.wait(5)
                 self.calls.append(name)
                 if name == self.failing:
