@@ -34,7 +34,9 @@ def merge(document: dict[str, Any], changes: Iterable[dict[str, Any]]) -> None:
             if session is not None:
                 sessions[key] = session
         for name, ids in change["ids"].items():
-            document[name] = list(dict.fromkeys([*document.get(name, []), *ids]))[-SAVED_IDS:]
+            # Each where it came last, so that it makes no difference whether some of them are known.
+            newest = dict.fromkeys(reversed([*document.get(name, []), *ids]))
+            document[name] = list(newest)[:SAVED_IDS][::-1]
     for (provider, model, agent, tier), changed in rows.items():
         saved = document["usage"]["providers"][provider]["models"][model].setdefault("agents", {}).setdefault(agent, {})
         saved[tier] = merge_rows(saved.get(tier, []), changed)
