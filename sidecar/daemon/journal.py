@@ -25,14 +25,15 @@ _MOST_BYTES = 256 * 2**20
 class Journal:
     """One journal of the state file at `state`; its file is made by the first line.
 
-    `after` is the journal whose end is the state this one begins with, None when only the document is.
+    `after` is the journal whose end is the state this one begins with, by id and number of changes; None when only the
+    document is that state. The number is told because a machine that dies may keep a younger file and not an older one.
     """
 
     state: Path
-    after: str | None
+    after: tuple[str, int] | None
     id: str = field(default_factory=lambda: os.urandom(8).hex())
-    begun: bool = False
-    """Whether there is a file, or may be."""
+    count: int = 0
+    """How many changes it has been given; with the first there is a file, or may be."""
     _fd: int = -1
     _torn: bool = False
 
@@ -48,8 +49,8 @@ class Journal:
             ValueError: it is not JSON.
         """
         line = _line(change)
-        if not self.begun:
-            self.begun = True
+        self.count += 1
+        if self.count == 1:
             line = _line({"journal": self.id, "after": self.after}) + line
         return line
 
@@ -91,23 +92,23 @@ def remove(journals: list[Path]) -> None:
 
 def changes_after(journal: str, files: list[Path]) -> list[dict[str, Any]]:
     """Give what was written down after the document that carries the id `journal`, oldest first."""
-    journals: dict[str, tuple[list[dict[str, Any]], bool]] = {}
-    following: dict[str, str] = {}
+    journals: dict[str, list[dict[str, Any]]] = {}
+    following: dict[tuple[str, int], str] = {}
     for file in files:
-        lines, whole = _lines(file)
+        lines = _lines(file)
         head = lines[0] if lines else {}
         name, after = head.get("journal"), head.get("after")
         if isinstance(name, str):
-            journals[name] = lines[1:], whole
-            if isinstance(after, str):
-                following[after] = name
+            journals[name] = lines[1:]
+            if isinstance(after, list):
+                following[after[0], after[1]] = name
     changes: list[dict[str, Any]] = []
     here: str | None = journal
     while here is not None:
         # Nothing is taken twice, so that journals that follow each other in a ring have an end as well.
-        lines, whole = journals.pop(here, ([], False))
+        lines = journals.pop(here, [])
         changes += lines
-        here = following.pop(here, None) if whole else None
+        here = following.pop((here, len(lines)), None)
     return changes
 
 
@@ -116,17 +117,15 @@ def _line(value: dict[str, Any]) -> bytes:
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
 
-def _lines(file: Path) -> tuple[list[dict[str, Any]], bool]:
-    """Give the lines of a journal up to the first that is not whole, and whether that was all of them."""
+def _lines(file: Path) -> list[dict[str, Any]]:
+    """Give the lines of a journal up to the first that is not whole."""
     lines: list[dict[str, Any]] = []
     with suppress(OSError, ValueError, RecursionError):
         if not file.is_file() or file.stat().st_size > _MOST_BYTES:
-            return [], False
-        *written, rest = file.read_bytes().split(b"\n")
-        for line in written:
+            return []
+        for line in file.read_bytes().split(b"\n")[:-1]:
             value = json.loads(line[9:])
             if line[:9] != b"%08x " % zlib.crc32(line[9:]) or not isinstance(value, dict):
-                return lines, False
+                break
             lines.append(value)
-        return lines, not rest
-    return lines, False
+    return lines

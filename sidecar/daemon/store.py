@@ -279,7 +279,7 @@ class Store:
 
     def _drop_journal(self) -> None:
         """Write no more lines; those that were written stay until a document holds what they say."""
-        if self._journal is not None and self._journal.begun:
+        if self._journal is not None and self._journal.count:
             self._old.append(self._journal)
         self._journal = None
 
@@ -332,13 +332,14 @@ class Store:
         """
         self.notice_deletion()
         self._dirty = False
-        change = None if self._journal is None else self._changes()
+        # Asked for in any case: what the document says, no line need say again.
+        change = self._changes()
         if self._journal is not None and change is not None:
             self._write_line(self._journal, change)
         before = self._journal if change is not None else None
         waiters, self._waiters = self._waiters, []
         self._drop_journal()
-        journal = Journal(self.path, None if before is None else before.id)
+        journal = Journal(self.path, None if before is None else (before.id, before.count))
         if before is not None:
             self._journal = journal
         old = list(self._old)
