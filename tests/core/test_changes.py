@@ -344,3 +344,11 @@ def test_a_change_needs_nothing_of_the_document() -> None:
     turn_away(made)
     assert saved.line()
     saved.check()
+
+
+def test_a_session_nobody_knows_is_no_change() -> None:
+    made = sessions.Sessions()
+    made.forget("s")
+    made.saw_attempt("s", "alpha")
+    assert made.find("s") is None
+    assert made.changes() == {}
