@@ -54,8 +54,8 @@ async def measure(quick: bool) -> Section:
         "load",
         f"{RATE:,} events a second",
         f"Batches of {BATCH} events, {RATE // BATCH} a second for {seconds} s, from one client over one socket; a "
-        "batch is answered when what it says is on disk, and timed from the moment it was due. Some forty windows at "
-        "work send about a hundred events a second.",
+        "batch is answered when what it says outlives a `kill -9`, and timed from the moment it was due. Some forty "
+        "windows at work send about a hundred events a second.",
     )
     taken: list[float] = []
     memory: list[float] = []

@@ -17,13 +17,14 @@ async def measure(quick: bool) -> Section:
         "Asking and reporting over the socket",
         "From Bun, with the plugin's transport. A round is a question (`route`) and a report (`outcome`), to the "
         "daemon and then, with the same bodies, to an aiohttp server that gives back what it gets. The daemon answers "
-        "a report when the state is on disk; the plugin does not wait for the report of a request that was answered.",
+        "a report when what it changed outlives a `kill -9`; the plugin does not wait for the report of a request that "
+        "was answered.",
     )
     async with daemon() as (socket, _), echo() as bare:
         rounds = 300 if quick else 3_000
         command = (str(BUN), str(SCRIPT), str(socket), str(bare), str(rounds))
         times = json.loads(await output(*command, home=socket.parent))
-    names = {"route": "question", "outcome": "report, on disk", "both": "question and report"}
+    names = {"route": "question", "outcome": "report, saved", "both": "question and report"}
     medians = {}
     for kind, words in names.items():
         medians[kind] = section.add(f"{words}: daemon", "ms", times[f"daemon {kind}"]).median

@@ -13,7 +13,7 @@ from sidecar.daemon.store import Store
 
 PROVIDERS, MODELS, AGENTS = 8, 3, ("build", "plan", "general")
 EVERY_S = 2.6  # a million attempts are a month
-SAVES = 30
+SAVES, LINES = 30, 100
 GROWTH = 1.5
 
 
@@ -57,14 +57,29 @@ async def _saves_ms(path: Path, world: Engine, now: float) -> list[float]:
     return taken
 
 
+async def _lines_ms(path: Path, world: Engine, first: int) -> list[float]:
+    now = _attempt(world, first)
+    store = Store(path, lambda: world.dump(now), _Silence(), changes=world.changes, lazy_s=3_600)
+    assert await store.commit()
+    taken = []
+    for count in range(first + 1, first + 1 + LINES):
+        now = _attempt(world, count)
+        began = time.perf_counter()
+        assert await store.commit()
+        taken.append((time.perf_counter() - began) * 1000)
+    assert store.writes == 1, "a line would have been a document"
+    await store.close()
+    return taken
+
+
 async def measure(quick: bool) -> Section:
     """Save after each power of ten."""
     section = Section(
         "saving",
         "Saving the state",
         f"A month of attempts, one every {EVERY_S} s, over {PROVIDERS} providers, {MODELS} models and {len(AGENTS)} "
-        "agents each. A save is what an event waits for: the whole document written, fsync, rename, fsync of the "
-        "directory.",
+        "agents each. A line is what an event waits for: what it changed, handed to the kernel. A save follows within "
+        "a second: the whole document written, fsync, rename, fsync of the directory.",
     )
     steps = (1_000, 10_000, 100_000) if quick else (1_000, 10_000, 100_000, 1_000_000)
     sizes, times = [], []
@@ -80,6 +95,8 @@ async def measure(quick: bool) -> Section:
                 world.drain_records()
             path = made / "state.json"
             times.append(section.add(f"save after {step:,} attempts", "ms", await _saves_ms(path, world, now)).median)
+            section.add(f"line after {step:,} attempts", "ms", await _lines_ms(path, world, done + 1))
+            done += 1 + LINES
             sizes.append(path.stat().st_size / 1024)
             section.single(f"size after {step:,} attempts", "KiB", sizes[-1])
     if quick:

@@ -71,7 +71,8 @@ class _Watch(threading.Thread):
             with os.scandir(directory) as entries:
                 for entry in entries:
                     mode = entry.stat(follow_symlinks=False).st_mode
-                    name = "a temporary file" if entry.name.endswith(".tmp") else entry.name
+                    kinds = {".tmp": "a temporary file", ".journal": "a journal"}
+                    name = kinds.get(Path(entry.name).suffix, entry.name)
                     self.seen.add((name, stat.S_IMODE(mode)))
                     if stat.S_ISDIR(mode):
                         self._look(entry.path)

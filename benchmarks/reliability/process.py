@@ -15,9 +15,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from sidecar.client import DaemonAnswerError, DaemonUnavailableError, call
+from sidecar.core.changes import merge
+from sidecar.daemon.journal import changes_after, found
 from sidecar.paths import from_environment
 
 ROOT = Path(__file__).resolve().parents[2]
+# Older logs, and the journal of a daemon that runs or was killed.
+_COMES_AND_GOES = r"sidecar\.log\.\d|\.state\.json\.[0-9a-f]{16}\.journal"
 
 
 class Home:
@@ -85,8 +89,10 @@ class Home:
         return call(self.paths.socket, method, route, body, timeout=timeout)
 
     def state(self) -> Any:
-        """Give what is in the state file."""
-        return json.loads(self.paths.state.read_text())
+        """Give what the next daemon would read: the state file, and what has been written down since."""
+        document = json.loads(self.paths.state.read_text())
+        merge(document, changes_after(document["journal"], found(self.paths.state)))
+        return document
 
     def logged(self) -> list[dict[str, Any]]:
         """Give what is in the log."""
@@ -97,8 +103,12 @@ class Home:
         own = self.paths.state.parent
         known = {"state.json", "sidecar.log", "run", "run/sidecar.sock", "run/sidecar.lock"}
         known |= {"history.db", "history.db-wal", "history.db-shm"}
-        found = {str(one.relative_to(own)) for one in own.rglob("*")}
-        return {name for name in found - known if not re.fullmatch(r"sidecar\.log\.\d", name)}
+        there = {str(one.relative_to(own)) for one in own.rglob("*")}
+        return {
+            name
+            for name in there - known
+            if not re.fullmatch(r"sidecar\.log\.\d|\.state\.json\.[0-9a-f]{16}\.journal", name)
+        }
 
 
 HELLO = {

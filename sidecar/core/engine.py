@@ -233,6 +233,10 @@ class Engine:
         """Give the content of the state file."""
         return self._memory.dump(picture(self._memory, self._configs[""], now, brief=True))
 
+    def changes(self) -> dict[str, Any] | None:
+        """Give what became different in the state file's content since the last call; None when it must be all."""
+        return self._memory.changes()
+
     def load(self, data: object, now: float) -> None:
         """Take the content of a state file.
 

@@ -26,7 +26,7 @@ T = TypeVar("T")
 VERSION = 1
 DAY_S = 86_400
 _KEPT = 4_000
-_SAVED = 256
+SAVED_IDS = 256
 # Answers of quick steps whose messages are still on their way.
 _UNREAD = 20
 # A target known to be limited is tried all the same this seldom, by all sessions together.
@@ -42,12 +42,14 @@ class Once:
 
     def __init__(self, ids: Iterable[str] = ()) -> None:
         self._ids: dict[str, None] = dict.fromkeys(ids)
+        self._new: deque[str] = deque(maxlen=SAVED_IDS)
 
     def add(self, new: str) -> bool:
         """Remember an id; False when it was known."""
         if new in self._ids:
             return False
         self._ids[new] = None
+        self._new.append(new)
         if len(self._ids) > _KEPT:
             del self._ids[next(iter(self._ids))]
         return True
@@ -58,7 +60,13 @@ class Once:
 
     def latest(self) -> list[str]:
         """Give the newest ids, oldest first: enough to recognise what is reported again after a restart."""
-        return list(self._ids)[-_SAVED:]
+        return list(self._ids)[-SAVED_IDS:]
+
+    def take_new(self) -> list[str]:
+        """Give the ids that came since the last call, as far as they are among the newest."""
+        new = list(self._new)
+        self._new.clear()
+        return new
 
 
 class Memory:
@@ -107,7 +115,7 @@ class Memory:
         name = "\n".join(key)
         turn = self._side_turns.pop(name, None) or Turn(key[-1])
         self._side_turns[name] = turn
-        if len(self._side_turns) > _SAVED:
+        if len(self._side_turns) > SAVED_IDS:
             del self._side_turns[next(iter(self._side_turns))]
         return turn
 
@@ -128,7 +136,7 @@ class Memory:
         answers = self._beside.pop((session, agent), None) or deque(maxlen=_UNREAD)
         answers.append(target)
         self._beside[session, agent] = answers
-        if len(self._beside) > _SAVED:
+        if len(self._beside) > SAVED_IDS:
             del self._beside[next(iter(self._beside))]
 
     def who_answered(self, session: str, agent: str, asked: Target) -> Target:
@@ -209,15 +217,37 @@ class Memory:
             "usage": self.usage.to_json(),
             "health": self.health.to_json(),
             "sessions": self.sessions.dump(),
+            **self._few(),
+            "counted": self._counted.latest(),
+            "attempts": self._ended.latest(),
+            "messages": self._messages.latest(),
+        }
+
+    def _few(self) -> dict[str, Any]:
+        """Give what is so little that it is never worth telling in parts."""
+        return {
             "permitted": dict(self.permitted),
             "guard": list(self._guard),
             "budgets": dict(self._told_budgets),
             "pin": None if self.pin is None else self.pin.to_json(),
             "turns": self.turns,
-            "counted": self._counted.latest(),
-            "attempts": self._ended.latest(),
-            "messages": self._messages.latest(),
         }
+
+    def changes(self) -> dict[str, Any] | None:
+        """Give what `dump` says otherwise since the last call, for `changes.merge`; None when that is too much.
+
+        It has values, not differences: to merge it twice does no harm.
+        """
+        usage, health, sessions = self.usage.changes(), self.health.changes(), self.sessions.changes()
+        ids = {
+            "counted": self._counted.take_new(),
+            "attempts": self._ended.take_new(),
+            "messages": self._messages.take_new(),
+        }
+        if usage is None or health is None or sessions is None:
+            return None
+        few = {"currentTarget": None if self.current is None else str(self.current), **self._few()}
+        return {"usage": usage, "health": health, "sessions": sessions, "few": few, "ids": ids}
 
     def _model_mapping(self) -> dict[str, list[str]]:
         mapping: dict[str, list[str]] = {}

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from sidecar.core.events import TargetRef
+from sidecar.core.marks import Marks
 from sidecar.core.target import Target
 
 SESSIONS = 500
@@ -92,12 +93,15 @@ class Sessions:
 
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
+        self.marks: Marks[str] = Marks()
+        """Sessions that were handed out, and so may have been changed, or dropped."""
 
     def find(self, session: str) -> Session | None:
         """Give a session that is known, and mark it used."""
         found = self._sessions.pop(session, None)
         if found is not None:
             self._sessions[session] = found
+            self.marks.add(session)
         return found
 
     def at(
@@ -112,8 +116,9 @@ class Sessions:
             above = self._sessions.get(parent) if parent is not None else None
             wanted = above.wanted if above is not None and above.current.target == asked.target else asked
             found = self._sessions[session] = Session(wanted=wanted, current=asked, turn=Turn(turn))
+            self.marks.add(session)
             while len(self._sessions) > SESSIONS:
-                del self._sessions[next(iter(self._sessions))]
+                self.forget(next(iter(self._sessions)))
         elif found.turn.id != turn:
             found.begin(turn, asked, message=message)
         return found
@@ -128,6 +133,7 @@ class Sessions:
         found = self._sessions.get(session)
         if found is not None and len(found.reporting) < PROVIDERS:
             found.reporting.add(provider)
+            self.marks.add(session)
 
     def latest(self, count: int) -> dict[str, Session]:
         """Give the sessions used last, the latest first."""
@@ -140,20 +146,20 @@ class Sessions:
 
     def forget(self, session: str) -> None:
         """Drop a session its editor deleted."""
-        self._sessions.pop(session, None)
+        if self._sessions.pop(session, None) is not None:
+            self.marks.add(session)
 
     def dump(self) -> dict[str, Any]:
         """Give the sessions that are away from what their user chose; the others need no memory."""
-        return {
-            key: {
-                "wanted": s.wanted.model_dump(exclude_none=True),
-                "current": s.current.model_dump(exclude_none=True),
-                "redirected": None if s.redirected is None else str(s.redirected),
-                "reporting": sorted(s.reporting),
-            }
-            for key, s in self._sessions.items()
-            if s.redirected is not None or s.current.target != s.wanted.target
-        }
+        return {key: saved for key, session in self._sessions.items() if (saved := _saved(session)) is not None}
+
+    def changes(self) -> dict[str, Any] | None:
+        """Give what `dump` says now of each session that was marked, None where that is nothing; None for all."""
+        marked = self.marks.take()
+        if marked is None:
+            return None
+        known = ((key, self._sessions.get(key)) for key in marked)
+        return {key: None if session is None else _saved(session) for key, session in known}
 
     @classmethod
     def load(cls, data: object) -> "Sessions":
@@ -177,3 +183,15 @@ class Sessions:
             except (KeyError, TypeError, AttributeError, ValueError) as error:
                 raise ValueError(f"sessions.{key}: {error}") from None
         return made
+
+
+def _saved(session: Session) -> dict[str, Any] | None:
+    """Give a session that is away from what its user chose, as it is saved; None for any other."""
+    if session.redirected is None and session.current.target == session.wanted.target:
+        return None
+    return {
+        "wanted": session.wanted.model_dump(exclude_none=True),
+        "current": session.current.model_dump(exclude_none=True),
+        "redirected": None if session.redirected is None else str(session.redirected),
+        "reporting": sorted(session.reporting),
+    }

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import sidecar
 from sidecar.config.models import Config
+from sidecar.core.changes import merge
 from sidecar.core.decisions import Answer, Decision, EventsReply, HelloReply, Notice, Toast
 from sidecar.core.engine import Engine, Verb
 from sidecar.core.events import PROTOCOL, EditorEvents, Hello, Outcome, Route, TargetCommand
@@ -20,9 +21,10 @@ from sidecar.core.records import Record
 from sidecar.core.roster import Roster
 from sidecar.core.snapshot import Snapshot
 from sidecar.daemon.configs import Change, Configs
+from sidecar.daemon.disk import Disk
 from sidecar.daemon.log import Logger
 from sidecar.daemon.selftests import Verdict
-from sidecar.daemon.store import Disk, Store
+from sidecar.daemon.store import Store
 from sidecar.redact import redact
 
 _SAID = 512
@@ -96,7 +98,15 @@ class Service:
         self._said: dict[str, tuple[str, ...]] = {}
         self._sealed = False
         self.engine = self._new_engine()
-        self.store = Store(state, lambda: self.engine.dump(self.clock()), log, lost=self._forget, disk=disk)
+        self.store = Store(
+            state,
+            lambda: self.engine.dump(self.clock()),
+            log,
+            changes=self._what_changed,
+            merge=merge,
+            lost=self._forget,
+            disk=disk,
+        )
         self.store.read(self._restore)
         self._report(configs.first, (), kept="the built-in settings are in force")
 
@@ -135,14 +145,14 @@ class Service:
         return decision
 
     async def outcome(self, event: Outcome) -> Decision:
-        """Take how an attempt ended; answered when that is on disk."""
+        """Take how an attempt ended; answered when that outlives the process."""
         decision = self.engine.outcome(event, self.clock())
         self._decided("outcome", event, decision)
         await self.store.commit()
         return decision if self._sealed else decision.model_copy(update={"leave": None})
 
     async def events(self, event: EditorEvents) -> EventsReply:
-        """Take raw editor events; answered when what they say is on disk."""
+        """Take raw editor events; answered when what they say outlives the process."""
         reply = self.engine.events(event, self.clock())
         self._announce()
         await self.store.commit()
@@ -228,6 +238,9 @@ class Service:
 
     def _new_engine(self) -> Engine:
         return Engine(self.configs.user, version=sidecar.__version__, run=f"{os.getpid()}-{self.started:.6f}")
+
+    def _what_changed(self) -> dict[str, Any] | None:
+        return self.engine.changes()
 
     def _restore(self, data: object) -> None:
         # A fresh engine, so that nothing is left of a document that turns out to be damaged half way.

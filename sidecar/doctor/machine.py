@@ -16,7 +16,7 @@ from sidecar.doctor.finding import Finding, Findings
 from sidecar.paths import Paths
 
 _MB = 1_000_000
-# The state file is written anew with every event, beside the old one; the log may grow to some 20 MB.
+# The state file is written anew every second there are events, beside the old one; the log may grow to some 20 MB.
 _TOO_LITTLE, _LITTLE = 20 * _MB, 200 * _MB
 _DAY_S = 86_400
 

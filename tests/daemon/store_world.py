@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sidecar.daemon.store import Disk, Store
+from sidecar.daemon.disk import Disk
+from sidecar.daemon.store import Store
 from tests.daemon.conftest import Recorder
 
 FIXED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -36,6 +37,7 @@ class Faulty:
         self.calls: list[str] = []
         self.gate = threading.Event()
         self.gate.set()
+        self.slow = "fsync"
         self.short = False
         self.busy = 0
         self.busiest = 0
@@ -57,7 +59,7 @@ class Faulty:
             self.busy += 1
             self.busiest = max(self.busiest, self.busy)
             try:
-                if name == "fsync":
+                if name == self.slow:
                     self.gate.wait(5)
                 self.calls.append(name)
                 if name == self.failing:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from sidecar.core.memory import NewerStateError
-from sidecar.daemon.store import ASIDE_KEPT, SIZE_LIMIT
+from sidecar.daemon.document import SIZE_LIMIT
+from sidecar.daemon.store import ASIDE_KEPT
 from tests.daemon.conftest import until
 from tests.daemon.store_world import World
 

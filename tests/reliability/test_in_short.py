@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.reliability import damage, day, disks, faults, kills, reloads, starts
 from benchmarks.reliability.findings import Finding
-from sidecar.core import memory, pace, sessions
+from sidecar.core import marks, memory, pace, sessions
 from sidecar.core.cooldowns import health
 from sidecar.core.usage import ledger
 
@@ -56,6 +56,7 @@ def test_names_that_never_end(monkeypatch: pytest.MonkeyPatch) -> None:
         (ledger, "MOST_TALLIES"),
         (memory, "_KEPT"),
         (sessions, "SESSIONS"),
+        (marks, "MOST_MARKS"),
         (health, "MOST_PLACES"),
         (pace, "_TARGETS"),
     ):

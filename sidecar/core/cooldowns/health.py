@@ -23,6 +23,7 @@ from sidecar.core.cooldowns.cooldown import DEFAULTS, JITTER_S, WHY_CHARS, Coold
 from sidecar.core.cooldowns.health_state import Saved
 from sidecar.core.cooldowns.link import Link
 from sidecar.core.failure import Failure, Kind, Scope
+from sidecar.core.marks import Marks
 from sidecar.core.target import Target
 
 PROBE_LEASE_S = 60.0
@@ -108,6 +109,8 @@ class Health:
         self._disabled: dict[_Place, float | None] = {}
         self._errors: dict[_Place, Errors] = {}
         self._link = Link()
+        self._marks: Marks[_Place] = Marks()
+        self._erred: Marks[_Place] = Marks()
 
     # ------------------------------------------------------------------------------------------------------- queries
 
@@ -171,6 +174,7 @@ class Health:
         """
         step = now - self._clock
         if step < 0:
+            self._marks.everything()
             for rests in self._cooldowns.values():
                 for rest in rests.values():
                     rest.start += step
@@ -240,10 +244,12 @@ class Health:
             for kind, rest in self._cooldowns.get(place, {}).items():
                 before = replace(rest)
                 brought = rest.served(kind, target, at, started=started)
+                self._marks.add(place)
                 back |= brought
                 if brought and at < before.until and target != rest.cause:
                     refused.append((kind, before))
         for kind, rest in refused:
+            self._marks.add(_own_place(*rest.cause))
             rests = self._cooldowns.setdefault(_own_place(*rest.cause), {})
             rests[kind] = max(rest, rests.get(kind, rest), key=lambda one: one.until)
         return back and self.blocked(target, config, self._clock) is None
@@ -282,12 +288,16 @@ class Health:
         rest = self._cooldowns.setdefault(place, {}).setdefault(failure.kind, Cooldown(target))
         rule = rule_for(failure.kind, target.provider, config)
         rest.refused(target, failure, rule, at, started=started, times=times)
+        self._marks.add(place)
 
     def _count(self, place: _Place, failure: Failure, at: float) -> None:
         before = self._errors.pop(place, None)
         self._errors[place] = Errors((before.count if before else 0) + 1, failure.kind, at, failure.why[:WHY_CHARS])
+        self._erred.add(place)
         if len(self._errors) > MOST_PLACES:
-            del self._errors[next(iter(self._errors))]
+            oldest = next(iter(self._errors))
+            del self._errors[oldest]
+            self._erred.add(oldest)
 
     def _prune(self) -> None:
         """Make room: what is back goes before what waits for a probe or cools, what ends early before the rest."""
@@ -296,6 +306,7 @@ class Health:
             key=lambda place: max((rest.open, rest.until) for rest in self._cooldowns[place].values()),
         )
         for place in order[: MOST_PLACES // 10]:
+            self._marks.add(place)
             del self._cooldowns[place]
             self._leases.pop(place, None)
 
@@ -304,6 +315,7 @@ class Health:
     def disable(self, provider: str, model: str | None = None, until: float | None = None) -> None:
         """Use a provider or model no more: until an epoch second, or (None) until it is enabled again."""
         place = _own_place(provider, model)
+        self._marks.everything()
         self._disabled.pop(place, None)
         self._disabled[place] = until
         if len(self._disabled) > MOST_PLACES:
@@ -312,6 +324,7 @@ class Health:
     def enable(self, provider: str, model: str | None = None) -> bool:
         """Undo exactly one `disable`; True when there was one."""
         place = _own_place(provider, model)
+        self._marks.everything()
         found = place in self._disabled
         self._disabled.pop(place, None)
         return found
@@ -337,7 +350,8 @@ class Health:
                 self._leases.pop(place, None)
 
     def _of(self, provider: str | None, model: str | None, config: Config) -> list[_Place]:
-        """List the places with cooldowns that belong to a model, a provider or (None) anybody."""
+        """List the places with cooldowns that belong to a model, a provider or (None) anybody, to forget of them."""
+        self._marks.everything()
         if provider is None:
             return list(self._cooldowns)
         if model is not None:
@@ -350,40 +364,55 @@ class Health:
     def to_json(self) -> dict[str, Any]:
         """Give what outlives a restart as JSON data (see `health_state.py`): running probes and suspicions do not."""
         return {
-            "clock": self._clock if math.isfinite(self._clock) else 0.0,
-            "cooldowns": [
-                {
-                    "scope": scope,
-                    **({"account": name} if scope == "account" else {}),
-                    "provider": rest.cause.provider,
-                    "model": rest.cause.model,
-                    "kind": kind.value,
-                    "start": rest.start,
-                    "length": rest.length,
-                    "failures": rest.failures,
-                    "open": rest.open,
-                    "why": rest.why,
-                }
-                for (scope, name, _), rests in self._cooldowns.items()
-                for kind, rest in rests.items()
-                if rest.open or rest.failures
-            ],
+            "clock": self._saved_clock(),
+            "cooldowns": [entry for place in self._cooldowns for entry in self._rests_at(place)],
             "disabled": [
                 {"provider": provider, "model": model if scope == "model" else None, "until": until}
                 for (scope, provider, model), until in self._disabled.items()
             ],
-            "errors": [
-                {
-                    "provider": provider,
-                    "model": model if scope == "model" else None,
-                    "count": errors.count,
-                    "kind": errors.kind.value,
-                    "at": errors.at,
-                    "why": errors.why,
-                }
-                for (scope, provider, model), errors in self._errors.items()
-            ],
+            "errors": [entry for place in self._errors for entry in self._errors_at(place)],
         }
+
+    def changes(self) -> dict[str, Any] | None:
+        """Give what `to_json` says now of each place at which something happened since the last call; None for all."""
+        rested, erred = self._marks.take(), self._erred.take()
+        if rested is None or erred is None:
+            return None
+        return {
+            "clock": self._saved_clock(),
+            "cooldowns": [[place, self._rests_at(place)] for place in rested],
+            "errors": [[place, self._errors_at(place)] for place in erred],
+        }
+
+    def _saved_clock(self) -> float:
+        return self._clock if math.isfinite(self._clock) else 0.0
+
+    def _rests_at(self, place: _Place) -> list[dict[str, Any]]:
+        scope, name, _ = place
+        return [
+            {
+                "scope": scope,
+                **({"account": name} if scope == "account" else {}),
+                "provider": rest.cause.provider,
+                "model": rest.cause.model,
+                "kind": kind.value,
+                "start": rest.start,
+                "length": rest.length,
+                "failures": rest.failures,
+                "open": rest.open,
+                "why": rest.why,
+            }
+            for kind, rest in self._cooldowns.get(place, {}).items()
+            if rest.open or rest.failures
+        ]
+
+    def _errors_at(self, place: _Place) -> list[dict[str, Any]]:
+        scope, provider, model = place
+        errors = self._errors.get(place)
+        if errors is None:
+            return []
+        about = {"provider": provider, "model": model if scope == "model" else None, "count": errors.count}
+        return [{**about, "kind": errors.kind.value, "at": errors.at, "why": errors.why}]
 
     @classmethod
     def from_json(cls, data: object, now: float) -> Self:

@@ -20,8 +20,18 @@ from typing import Any, Final, Self
 
 from sidecar.config.models import Limits
 from sidecar.core.limits import LearnedLimit, Reading
+from sidecar.core.marks import Marks
 from sidecar.core.target import Target
-from sidecar.core.usage.usage_state import MOST_LEARNED, OTHER, Learned, ModelUsage, ProviderUsage, Saved
+from sidecar.core.usage.usage_state import (
+    MOST_LEARNED,
+    OTHER,
+    Learned,
+    ModelUsage,
+    ProviderUsage,
+    Saved,
+    add_rows,
+    plan_state,
+)
 from sidecar.core.usage.windows import DAY, NANO, TIERS, Rule, Tally, dollars, rules_of
 
 MOST_TOKENS: Final = 10**12
@@ -35,6 +45,9 @@ MOST_TARGETS: Final = 2_000
 MOST_TALLIES: Final = 4_000
 """Agents counted by name, over all targets."""
 _MOST_COMPILED = 4096
+
+Mark = tuple[str, str, str | None, int]
+"""A provider, a model, an agent (None: what was learned of the model's limits), and the second it happened in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +99,17 @@ class Usage:
         self._rules: dict[int, tuple[Limits, tuple[Rule, ...]]] = {}
         self._targets = self._tallies = 0  # how many targets, and agents at them, are counted by name
         self._tidied = -1  # the quarter hour in which room was last made
+        self._marks: Marks[Mark] = Marks()
 
     def attempt(self, target: Target, agent: str, at: float) -> None:
         """Count one HTTP request, whatever the limits say."""
         second = self._stamp(at)
-        provider, model = self._subjects(target, second)
+        name, provider, model = self._subjects(target, second)
         provider.tally.add(second, 1, 0, 0)
         provider.tally.request(at)
         model.tally.add(second, 1, 0, 0)
         model.tally.request(at)
-        self._agent(model, agent, second).add(second, 1, 0, 0)
+        self._agent(name, model, agent, second).add(second, 1, 0, 0)
 
     def spend(self, target: Target, agent: str, *, tokens: int, cost: float, at: float) -> None:
         """Count tokens and cost (US dollars), learned at `at`, of requests that were counted before.
@@ -107,12 +121,12 @@ class Usage:
             raise ValueError(f"{tokens!r} tokens for {cost!r} US dollars cannot be counted")
         nano = round(cost * NANO)
         second = self._stamp(at)
-        provider, model = self._subjects(target, second)
+        name, provider, model = self._subjects(target, second)
         provider.tally.add(second, 0, tokens, nano)
         provider.tally.plan[1] += tokens
         model.tally.add(second, 0, tokens, nano)
         model.tally.plan[1] += tokens
-        self._agent(model, agent, second).add(second, 0, tokens, nano)
+        self._agent(name, model, agent, second).add(second, 0, tokens, nano)
 
     def learn(self, target: Target, limits: Sequence[LearnedLimit], at: float) -> None:
         """Remember what the headers of a response at `at` said, in place of what was said before of the same windows.
@@ -121,9 +135,12 @@ class Usage:
         not say what remains is not kept: it tells nothing about the room left; nor is one of a target beyond those
         counted by name.
         """
-        provider, model = self._subjects(target, self._stamp(at))
-        if provider.models.get(target.model) is not model:
+        second = self._stamp(at)
+        name, _, model = self._subjects(target, second)
+        if name != target:
             return
+        if limits:
+            self._marks.add((*name, None, second))
         newer = {known.window for known in model.learned if known.at > at}
         told = [limit for limit in limits if (limit.unit, limit.per_s) not in newer]
         replaced = {(limit.unit, limit.per_s) for limit in told}
@@ -216,10 +233,31 @@ class Usage:
                     known.tally = Tally()
                 known.recount()
         self._take_stock()
+        self._marks.everything()
 
     def to_json(self) -> dict[str, Any]:
         """Give what has to be remembered, in the shape of `usage_state.Saved`, without what has left every window."""
         return {"providers": {name: known.to_json(self._latest) for name, known in self._providers.items()}}
+
+    def changes(self) -> dict[str, Any] | None:
+        """Give what `to_json` says now of everything that was counted since the last call; None for all.
+
+        Of an agent it has the rows that changed, by the number of their bucket.
+        """
+        marked = self._marks.take()
+        if marked is None:
+            return None
+        providers: dict[str, Any] = {}
+        for provider_name, model_name, agent, second in marked:
+            provider = self._providers[provider_name]
+            model = provider.models[model_name]
+            about = providers.setdefault(provider_name, {"plan": plan_state(provider.tally), "models": {}})
+            saved = about["models"].setdefault(model_name, {"plan": plan_state(model.tally), "agents": {}})
+            if agent is None:
+                saved["learned"] = model.learned_state(self._latest)
+            else:
+                add_rows(saved["agents"].setdefault(agent, {}), model.agents[agent], second)
+        return providers
 
     @classmethod
     def from_json(cls, data: object, at: float) -> Self:
@@ -248,20 +286,21 @@ class Usage:
 
     def _clamp(self, at: float) -> None:
         """Take what is stamped later than `at` as having happened then."""
+        self._marks.everything()
         self._latest = int(at)
         for provider in self._providers.values():
             provider.clamp(at)
 
-    def _subjects(self, target: Target, second: int) -> tuple[ProviderUsage, ModelUsage]:
-        """Find or make what is counted for a target."""
+    def _subjects(self, target: Target, second: int) -> tuple[Target, ProviderUsage, ModelUsage]:
+        """Find or make what is counted for a target; gives the name it is counted under, too."""
         provider = self._providers.get(target.provider)
         model = None if provider is None else provider.models.get(target.model)
         if provider is None or model is None:
-            name, model_name = self._room_for(target, second)
-            provider = self._providers.setdefault(name, ProviderUsage())
-            self._targets += model_name not in provider.models
-            model = provider.models.setdefault(model_name, ModelUsage())
-        return provider, model
+            target = self._room_for(target, second)
+            provider = self._providers.setdefault(target.provider, ProviderUsage())
+            self._targets += target.model not in provider.models
+            model = provider.models.setdefault(target.model, ModelUsage())
+        return target, provider, model
 
     def _room_for(self, target: Target, second: int) -> Target:
         """Give the name under which a new target is counted: its own while there is room."""
@@ -281,13 +320,18 @@ class Usage:
         kept = {name: known for name, known in self._providers.items() if known.models or known.tally.busy(second)}
         self._providers = kept
         self._take_stock()
+        self._marks.everything()
 
-    def _agent(self, model: ModelUsage, name: str, second: int) -> Tally:
+    def _agent(self, target: Target, model: ModelUsage, name: str, second: int) -> Tally:
+        """Find or make the tally of an agent, under its own name or that of all others, and mark it."""
         known = model.agents.get(name)
         if known is None:
-            before = len(model.agents)
-            known = model.agent(name if self._tallies < MOST_TALLIES else OTHER, second)
-            self._tallies += len(model.agents) - before
+            before = set(model.agents)
+            name, known = model.agent(name if self._tallies < MOST_TALLIES else OTHER, second)
+            self._tallies += len(model.agents) - len(before)
+            if not before <= model.agents.keys():
+                self._marks.everything()
+        self._marks.add((*target, name, second))
         return known
 
     def _take_stock(self) -> None:

@@ -148,14 +148,17 @@ class ModelUsage:
         self.agents: dict[str, Tally] = {}
         self.learned: list[Learned] = []
 
-    def agent(self, name: str, second: int) -> Tally:
-        """Find or make an agent's tally; agents idle for more than a day make room for new ones."""
-        found = self.agents.get(name)
-        if found is None:
+    def agent(self, name: str, second: int) -> tuple[str, Tally]:
+        """Find or make an agent's tally, and its name here; agents idle for over a day make room for new ones."""
+        if name not in self.agents:
             if len(self.agents) >= MOST_AGENTS:
                 self.agents = {known: tally for known, tally in self.agents.items() if tally.busy(second)}
-            found = self.agents.setdefault(name if len(self.agents) < MOST_AGENTS else OTHER, Tally())
-        return found
+            name = name if len(self.agents) < MOST_AGENTS else OTHER
+        return name, self.agents.setdefault(name, Tally())
+
+    def learned_state(self, second: int) -> list[dict[str, Any]]:
+        """Give the learned limits that matter at `second` or later, as they are saved."""
+        return [asdict(limit) for limit in self.learned if limit.until > second]
 
     def busy(self, second: int) -> bool:
         """Say whether anything counted, or told by the provider, may still matter at `second`."""
@@ -175,8 +178,8 @@ class ModelUsage:
         """Give what matters at `second` or later, in the shape of `SavedModel`."""
         agents = {name: _tiers(tally, second) for name, tally in self.agents.items()}
         return _present(
-            plan=_plan(self.tally),
-            learned=[asdict(limit) for limit in self.learned if limit.until > second],
+            plan=plan_state(self.tally),
+            learned=self.learned_state(second),
             agents=_present(**agents),
         )
 
@@ -218,7 +221,7 @@ class ProviderUsage:
     def to_json(self, second: int) -> dict[str, Any]:
         """Give what matters at `second` or later, in the shape of `SavedProvider`."""
         models = {name: model.to_json(second) for name, model in self.models.items()}
-        return _present(plan=_plan(self.tally), models=_present(**models))
+        return _present(plan=plan_state(self.tally), models=_present(**models))
 
     @classmethod
     def from_saved(cls, saved: SavedProvider) -> Self:
@@ -234,7 +237,8 @@ def _present(**parts: Any) -> dict[str, Any]:
     return {name: part for name, part in parts.items() if part}
 
 
-def _plan(tally: Tally) -> list[float] | None:
+def plan_state(tally: Tally) -> list[float] | None:
+    """Give a tally's plan window as it is saved; None before the first request."""
     length = tally.plan_length if isfinite(tally.plan_length) else 0.0
     return [length, tally.opened, *tally.plan] if tally.opened >= 0 else None
 
@@ -248,6 +252,26 @@ def _take_plan(tally: Tally, saved: PlanState | None) -> None:
 def _tiers(tally: Tally, second: int) -> dict[str, Any]:
     tiers = zip(TIERS, tally.series, strict=True)
     return _present(**{tier: _rows(series, second) for (tier, *_), series in tiers})
+
+
+def add_rows(saved: dict[str, Any], tally: Tally, second: int) -> None:
+    """Add what a tally has in the buckets of one second, tier by tier, to `{tier: {bucket: row}}`."""
+    for (tier, *_), series in zip(TIERS, tally.series, strict=True):
+        key, row = series.at(second)
+        if row is not None:
+            saved.setdefault(tier, {})[str(key)] = [row[0], row[1], dollars(row[2])]
+
+
+def merge_rows(rows: list[list[float]], changed: dict[str, list[float]]) -> list[list[float]]:
+    """Put rows that changed, by bucket, into saved ones, of which each names its distance from the one before."""
+    merged: dict[int, list[float]] = {}
+    key = 0
+    for distance, *amounts in rows:
+        key += int(distance)
+        merged[key] = amounts
+    merged.update((int(key), amounts) for key, amounts in changed.items())
+    keys = sorted(merged)
+    return [[key - before, *merged[key]] for before, key in zip([0, *keys], keys, strict=False)]
 
 
 def _rows(series: Series, second: int) -> list[list[float]]:

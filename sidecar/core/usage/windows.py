@@ -121,6 +121,12 @@ class Series:
         first = bisect_left(self._keys, second // self.step - self._kept + 1)
         return zip(self._keys[first:], self._rows[first:], strict=True)
 
+    def at(self, second: int) -> tuple[int, list[int] | None]:
+        """Give the key of the bucket of `second`, and its row if it has one."""
+        key = second // self.step
+        index = bisect_left(self._keys, key)
+        return key, self._rows[index] if index < len(self._keys) and self._keys[index] == key else None
+
     def absorb(self, other: "Series") -> None:
         """Count everything which `other`, a series of the same step, has counted."""
         for key, (requests, tokens, nano) in other.rows():
