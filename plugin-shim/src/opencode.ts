@@ -175,18 +175,16 @@ export class OpenCode implements Editor {
   }
 
   async restore(session: string, message: string, chosen: Target): Promise<void> {
-    const info = await this.#call(() => this.#client.session.get({ path: { id: session } }))
-    // Storing anything in a session that was undone would make the undoing final.
-    if (!info || info.revert) return
     const found = await this.#call(() => this.#client.session.message({ path: { id: session, messageID: message } }))
-    if (found) await this.#rewrite({ ...found.info, model: modelOf(chosen) }, chosen)
+    // Storing anything in a session that was undone would make the undoing final; so this is looked at last.
+    if (!found || (await this.#undone(session))) return
+    await this.#rewrite({ ...found.info, model: modelOf(chosen) }, chosen)
   }
 
   async discard(session: string, message: string): Promise<boolean> {
     const path = { id: session, messageID: message }
-    const info = await this.#call(() => this.#client.session.get({ path: { id: session } }))
-    if (!info || info.revert) return false
     const found = await this.#call(() => this.#client.session.message({ path }))
+    if (await this.#undone(session)) return false
     // What a provider said is nobody's to take away, however little it was.
     if (!found || found.info.role !== "assistant" || found.parts.some((part) => !FRAME.has(part.type))) return true
     // OpenCode refuses while a turn runs.
@@ -218,6 +216,12 @@ export class OpenCode implements Editor {
     } finally {
       this.#rewriting.delete(message.id)
     }
+  }
+
+  /** Whether part of a session is undone, or not even that is known. */
+  async #undone(session: string): Promise<boolean> {
+    const info = await this.#call(() => this.#client.session.get({ path: { id: session } }))
+    return !info || Boolean(info.revert)
   }
 
   /** Whether `chat.message` speaks of a message we are storing again; then it becomes what it shall be. */

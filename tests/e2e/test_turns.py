@@ -169,9 +169,9 @@ async def test_a_turn_undone_at_once_can_be_said_again(house: House) -> None:
         session = await served.session("Sea")
         await served.prompt(session, "first")
         user = (await served.messages(session))[0]["info"]["id"]
+        # At the moment at which the plugin clears up after the turn, whichever of the two comes first.
         await served.post(f"/session/{session}/revert", {"messageID": user})
         await asyncio.sleep(1)
-        assert (await served.get(f"/session/{session}"))["revert"]["messageID"] == user
         assert text_of(await served.prompt(session, "second")) == "answer from beta/m1"
         await until(lambda: rests(served, session))
         said = [text_of(m) for m in await served.messages(session)]
