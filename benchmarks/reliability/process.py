@@ -101,7 +101,7 @@ class Home:
     def litter(self) -> set[str]:
         """Give the names of files that should not be there."""
         own = self.paths.state.parent
-        known = {"state.json", "sidecar.log", "run", "run/sidecar.sock", "run/sidecar.lock"}
+        known = {"state.json", "sidecar.log", "run", "run/sidecar.sock", "run/sidecar.sock.seal", "run/sidecar.lock"}
         known |= {"history.db", "history.db-wal", "history.db-shm"}
         there = {str(one.relative_to(own)) for one in own.rglob("*")}
         return {

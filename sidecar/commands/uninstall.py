@@ -59,6 +59,8 @@ def _purge(paths: Paths) -> None:
     history = history_file(state)
     besides: tuple[tuple[Path, tuple[str, ...]], ...] = (
         (state, (".damaged-*", ".newer-*")),
+        # What a daemon that was killed could not take away.
+        (state.with_name(f".{state.name}"), (".*.journal", ".*.tmp")),
         (history, ("[-.]*",)),
         (log, (".[0-9]*",)),
         (paths.socket, ()),

@@ -174,6 +174,9 @@ class TestUninstall:
         before = tree(command.root)
         command.inside("install")
         command.run("start")
+        # As a daemon leaves it that was killed.
+        for name in (".state.json.0123456789abcdef.journal", ".state.json.12.tmp"):
+            (command.paths.state.parent / name).touch()
         shown = command.inside("uninstall", "--purge").stdout
         assert "stopped (pid " in shown
         assert tree(command.root) - before == {".local", ".local/share", ".local/state"}

@@ -53,20 +53,6 @@ async def test_run_is_answered_by_the_next_provider(house: House, refusal: Reply
     assert [said_once(seen) for seen in house.providers.asked("beta/m1")] == [True]
 
 
-@pytest.mark.parametrize("refusal", REFUSALS)
-async def test_serve_is_answered_by_the_next_provider(house: House, refusal: Reply) -> None:
-    house.providers.script("alpha/m1", refusal)
-    async with Served(house.home) as served:
-        session = await served.session()
-        answer = await served.prompt(session, PROMPT)
-        assert text_of(answer) == "answer from beta/m1"
-        assert (answer["info"]["providerID"], answer["info"]["modelID"]) == ("beta", "m1")
-        users = [m for m in await served.messages(session) if m["info"]["role"] == "user" and PROMPT in text_of(m)]
-        assert len(users) == 1
-    assert house.asked("alpha/m1") == 1
-    assert [said_once(seen) for seen in house.providers.asked("beta/m1")] == [True]
-
-
 @MODES
 async def test_a_failure_in_the_second_step_keeps_the_tool_result_and_runs_no_tool_twice(
     house: House, mode: str
