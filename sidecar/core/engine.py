@@ -323,8 +323,9 @@ class Engine:
 
     def _used(self, target: Target, config: Config, now: float) -> None:
         """Take back every leave where a limit has less than ample room left."""
-        if not ample(target, self._memory.usage, config, now):
-            self._memory.leaves.recall()
+        leaves = self._memory.leaves
+        if leaves.given and not ample(target, self._memory.usage, config, now):
+            leaves.recall()
 
     def _known(self, provider: str, model: str | None) -> None:
         known = self._memory.providers() | set(self._configs[""].providers)

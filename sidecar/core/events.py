@@ -6,6 +6,7 @@ Unknown fields are ignored, so that an older daemon understands a newer shim; ev
 kept, saved and shown, so a key that was sent as one is replaced right here.
 """
 
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -51,9 +52,9 @@ class TargetRef(Event):
     model: Part
     variant: Label | None = Field(None, description="the editor's variant of the model, for example a reasoning effort")
 
-    @property
+    @cached_property
     def target(self) -> Target:
-        """Give the pair without the variant."""
+        """Give the pair without the variant; asked for ten times a decision."""
         return Target(self.provider, self.model)
 
 

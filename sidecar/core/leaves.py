@@ -9,19 +9,19 @@ Nothing in here looks at a clock or a file.
 
 
 class Leaves:
-    """The number on the seal, and whether anybody holds a leave under it."""
+    """The number on the seal, and whether anybody holds leave under it (`given`)."""
 
     def __init__(self) -> None:
         self.number = 0
-        self._given = False
+        self.given = False
 
     def give(self) -> int:
         """Give leave; it holds while `number` stays what is returned here."""
-        self._given = True
+        self.given = True
         return self.number
 
     def recall(self) -> None:
         """Take back what was given since the last time."""
-        if self._given:
+        if self.given:
             self.number += 1
-            self._given = False
+            self.given = False

@@ -66,7 +66,7 @@ def attempt(m: Moment) -> Decision:
     if no is None:
         m.memory.health.claim_probe(m.target, m.config, m.now)
         probe = m.memory.health.probes(m.target, m.config)
-        return _proceed("free", "free to use").model_copy(update={"probe": probe})
+        return _proceed("free", "free to use", probe=probe)
     # Of all who sat out the same wait, one finds out whether it is over.
     if waited and no.code != "probing":
         return _proceed("retry", "the wait is over")
@@ -297,5 +297,5 @@ def _repeats(m: Moment, failure: Failure) -> bool:
     return seen != m.target.provider
 
 
-def _proceed(code: str, text: str) -> Decision:
-    return Decision(reason=Reason(code=code, text=text))
+def _proceed(code: str, text: str, *, probe: bool = False) -> Decision:
+    return Decision(reason=Reason(code=code, text=text), probe=probe)

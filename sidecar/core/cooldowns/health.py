@@ -145,6 +145,8 @@ class Health:
 
     def _blocks(self, places: tuple[_Place, ...], now: float) -> list[Block]:
         found: list[Block] = []
+        if not self._cooldowns and not self._disabled:
+            return found
         # Between a step back of the clock and the next `observe` time stands still.
         lag = self._clock - now if now < self._clock else 0.0
         time = now + lag
@@ -192,6 +194,8 @@ class Health:
         places = _places(target, config)
         if self._blocks(places, now):
             return False
+        if not self._cooldowns:
+            return True
         for place in places:
             if any(rest.open for rest in self._cooldowns.get(place, {}).values()):
                 self._leases[place] = target, now
@@ -199,6 +203,8 @@ class Health:
 
     def probes(self, target: Target, config: Config) -> bool:
         """Whether an attempt at this target is the probe of some place."""
+        if not self._leases:
+            return False
         return any(self._leases[place][0] == target for place in _places(target, config) if place in self._leases)
 
     def fail(
