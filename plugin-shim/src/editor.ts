@@ -29,9 +29,9 @@ export interface Editor {
   access(target: Target): Access | undefined
   /** Makes `message` ask for `target`, in place; `chosen` is what the user chose for the session. False when it failed. */
   redirect(message: Message, target: Target, chosen: Target): Promise<boolean>
-  /** Puts what the user chose back into a message that was redirected. */
-  restore(session: string, message: string, chosen: Target): Promise<void>
-  /** Takes an empty step out of an idle conversation, and nothing but an empty one. False when that was not possible now. */
+  /** Puts what the user chose back into a redirected message. False when it was undone meanwhile and came back empty. */
+  restore(session: string, message: string, chosen: Target): Promise<boolean>
+  /** Takes an empty message out of an idle conversation, and nothing but that. False when that was not possible now. */
   discard(session: string, message: string): Promise<boolean>
   /** Writes `text` so that the editor does not take it for a passing failure and tries again. */
   final(text: string): string

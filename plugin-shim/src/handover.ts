@@ -59,7 +59,9 @@ export class Handovers {
     session.moves.clear()
     session.empties.clear()
     return this.#inTurn(session.id, async () => {
-      for (const [turn, move] of moves) await this.#editor.restore(session.id, turn, move.chosen)
+      for (const [turn, move] of moves) {
+        if (!(await this.#editor.restore(session.id, turn, move.chosen))) empties.push(turn)
+      }
       for (const empty of empties) {
         if (!(await this.#editor.discard(session.id, empty))) session.emptied(empty)
       }

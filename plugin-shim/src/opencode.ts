@@ -174,19 +174,22 @@ export class OpenCode implements Editor {
     return this.#rewrite({ ...message, model: modelOf(target) }, chosen)
   }
 
-  async restore(session: string, message: string, chosen: Target): Promise<void> {
-    const found = await this.#call(() => this.#client.session.message({ path: { id: session, messageID: message } }))
+  async restore(session: string, message: string, chosen: Target): Promise<boolean> {
+    const read = () => this.#call(() => this.#client.session.message({ path: { id: session, messageID: message } }))
+    const found = await read()
     // Storing anything in a session that was undone would make the undoing final; so this is looked at last.
-    if (!found || (await this.#undone(session))) return
+    if (!found || (await this.#undone(session))) return true
     await this.#rewrite({ ...found.info, model: modelOf(chosen) }, chosen)
+    // Undone after that look, OpenCode takes the message away with all its parts before it stores what we sent.
+    return found.parts.length === 0 || (await read())?.parts.length !== 0
   }
 
   async discard(session: string, message: string): Promise<boolean> {
     const path = { id: session, messageID: message }
     const found = await this.#call(() => this.#client.session.message({ path }))
     if (await this.#undone(session)) return false
-    // What a provider said is nobody's to take away, however little it was.
-    if (!found || found.info.role !== "assistant" || found.parts.some((part) => !FRAME.has(part.type))) return true
+    // What somebody said is nobody's to take away, however little it was.
+    if (!found || found.parts.some((part) => !FRAME.has(part.type))) return true
     // OpenCode refuses while a turn runs.
     const url = "/session/{id}/message/{messageID}"
     return (await this.#call(() => this.#raw?.delete({ url, path }) ?? Promise.resolve({}))) === true

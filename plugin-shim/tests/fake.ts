@@ -125,9 +125,10 @@ export class FakeEditor implements Editor {
     this.redirected.push({ message, target, chosen })
     return this.redirecting()
   }
-  restore(_: string, message: string, chosen: Target): Promise<void> {
+  restoring: () => boolean = () => true
+  restore(_: string, message: string, chosen: Target): Promise<boolean> {
     this.restored.push({ message, chosen })
-    return Promise.resolve()
+    return Promise.resolve(this.restoring())
   }
   discarded: string[] = []
   discarding: () => Promise<boolean> = () => Promise.resolve(true)

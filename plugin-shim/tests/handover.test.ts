@@ -50,6 +50,16 @@ describe("a handover", () => {
     expect(editor.restored.length).toBe(1)
   })
 
+  test("takes a message away that came back empty, because its turn was undone meanwhile", async () => {
+    const editor = new FakeEditor()
+    const session = new Session("ses_1")
+    const handovers = new Handovers(editor, new FakeClock())
+    await handovers.move(session, tagged(), BETA)
+    editor.restoring = () => false
+    await handovers.restore(session)
+    expect(editor.discarded).toEqual(["msg_1"])
+  })
+
   test("does not happen to a model the editor does not have", async () => {
     const editor = new FakeEditor()
     const session = new Session("ses_1")

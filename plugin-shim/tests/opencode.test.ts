@@ -216,6 +216,20 @@ describe("storing a message again", () => {
     expect(host.prompts).toEqual([])
   })
 
+  test("says when a message that was undone at that very moment came back empty", async () => {
+    const { host, editor } = setup()
+    host.sessions.set("ses_1", {})
+    host.messages.set("msg_1", message())
+    host.parts.set("msg_1", [{ type: "text", text: "hello" }])
+    host.chatMessage = async (output) => void editor.claim(output)
+    expect(await editor.restore("ses_1", "msg_1", ALPHA)).toBe(true)
+    host.chatMessage = async (output) => {
+      editor.claim(output)
+      host.parts.set("msg_1", [])
+    }
+    expect(await editor.restore("ses_1", "msg_1", ALPHA)).toBe(false)
+  })
+
   test("fails when OpenCode refuses, hangs, or does not ask us", async () => {
     const { host, clock, editor } = setup()
     expect(await editor.redirect(message(), BETA, ALPHA)).toBe(false)
@@ -231,7 +245,7 @@ describe("storing a message again", () => {
   })
 })
 
-describe("taking an empty step away", () => {
+describe("taking an empty message away", () => {
   const FRAME = [{ type: "step-start" }, { type: "step-finish" }]
   const kept = async (info: object, parts: object[], session: object = {}) => {
     const { host, editor } = setup()
@@ -243,13 +257,14 @@ describe("taking an empty step away", () => {
 
   test("takes one that says nothing", async () => {
     expect(await kept({ role: "assistant" }, FRAME)).toMatchObject({ done: true, there: false })
+    expect(await kept({ role: "user" }, [])).toMatchObject({ done: true, there: false })
   })
 
-  test("leaves whatever somebody said, and what is no answer", async () => {
+  test("leaves whatever somebody said", async () => {
     for (const part of [{ type: "text", text: "" }, { type: "tool" }, { type: "reasoning" }]) {
       expect(await kept({ role: "assistant" }, [...FRAME, part])).toMatchObject({ done: true, there: true })
     }
-    expect(await kept({ role: "user" }, [])).toMatchObject({ done: true, there: true })
+    expect(await kept({ role: "user" }, [{ type: "text", text: "hello" }])).toMatchObject({ done: true, there: true })
   })
 
   test("waits while a turn runs, or while the conversation is undone", async () => {

@@ -169,8 +169,25 @@ async def test_a_request_only_the_stand_in_dislikes_goes_on_to_the_next(lodge: L
     assert lodge.house.provider(f"beta-{wire}")["state"] == "available"
 
 
+REFUSED = {
+    "400": lambda: limited(400, message="Invalid value for 'temperature'"),
+    "context-overflow": lambda: Reply(status=400, body={"error": {"message": OVERFLOW, "code": OVERFLOWS}}),
+}
+OVERFLOW = "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens."
+OVERFLOWS = "context_length_exceeded"
+
+
+@pytest.mark.parametrize("form", REFUSED)
+async def test_a_fault_of_the_request_moves_nothing(lodge: Lodge, form: str) -> None:
+    lodge.house.providers.script(f"alpha-openai-chat/{MODELS['openai-chat']}", REFUSED[form]())
+    await lodge.prompt(await lodge.served.session("named"), "alpha-openai-chat")
+    assert len(lodge.saw("alpha-openai-chat")) >= 1
+    assert lodge.saw("beta-openai-chat") == lodge.saw("gamma-openai-chat") == []
+
+
 RUNS = [
     ("429", "anthropic"),
+    ("401", "gemini"),
     ("error-second", "openai-responses"),
     ("silent", "gemini"),
     ("cut-before", "openai-chat"),

@@ -88,16 +88,6 @@ async def test_a_turn_stopped_at_the_stand_in_stays_stopped_and_the_next_one_wor
 # -- what only a stand-in refuses ------------------------------------------------------------------------------------
 
 
-@pytest.mark.proves(form="400-stand-in", place="serve", wire="openai-chat")
-async def test_a_request_only_a_stand_in_dislikes_goes_to_the_next_one(house: House) -> None:
-    house.providers.script("alpha/m1", LIMITED)
-    house.providers.script("beta/m1", limited(400, message="Unsupported parameter: 'stream_options'"))
-    async with Served(house.home) as served:
-        assert text_of(await served.prompt(await served.session("Sea"), "hello")) == "answer from gamma/m1"
-        await until(lambda: titles(served) == ["Switched to gamma/m1"])
-    assert [house.asked(f"{name}/m1") for name in ("alpha", "beta", "gamma")] == [1, 1, 1]
-
-
 # -- what the user chooses -------------------------------------------------------------------------------------------
 
 
