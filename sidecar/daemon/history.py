@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 QUEUE: Final = 20_000
 BATCH: Final = 500
 GATHER_S: Final = 0.5
+REST_S: Final = 0.003
 RETRY_S: Final = (1.0, 60.0)
 PRUNE_S: Final = 600.0
 PATIENCE_S: Final = 2.0
@@ -103,7 +104,7 @@ class History:
         batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH))]
         try:
             if batch:
-                self._database().write(batch)
+                self._database().write(batch, self._rest)
                 self._succeeded(len(batch))
             more = self._prune()
         except (TroubleError, OSError, ImportError) as error:
@@ -155,13 +156,22 @@ class History:
             return False
         return True
 
+    def _rest(self) -> None:
+        """Leave the interpreter to the event loop for a moment: Python runs one thread at a time, and answers go first.
+
+        Not when so much waits that some of it would be lost.
+        """
+        if len(self._queue) < self._most // 2:
+            self._stopping.wait(REST_S)
+
     def _run(self) -> None:
         pause: float | None = None
         while not self._stopping.is_set():
             if pause is None:
                 self._sleep()
-            # Whatever comes within a moment shares a transaction.
-            self._stopping.wait(max(pause or 0.0, self._gather_s))
+                # Whatever comes within a moment shares a transaction.
+                pause = self._gather_s
+            self._stopping.wait(pause)
             pause = self.work()
         self.work()
         while self._queue and self.problem is None:

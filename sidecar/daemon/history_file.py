@@ -54,15 +54,15 @@ class HistoryFile:
         self._db: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
 
-    def write(self, items: Sequence[Item]) -> None:
-        """Write all of them or none.
+    def write(self, items: Sequence[Item], rest: Callable[[], None] = lambda: None) -> None:
+        """Write all of them or none; `rest` is called in between, as often as others should have their turn.
 
         Raises:
             UnusableError: what is there is damaged or of a newer version; it is in the way until it is set aside.
             sqlite3.Error, OSError: not now, for a reason that may pass: locked, a full disk, no permission.
         sqlite3.IntegrityError, sqlite3.ProgrammingError, TypeError and so on: never; the items are at fault.
         """
-        self._run(lambda tables: tables.write(items))
+        self._run(lambda tables: tables.write(items, rest))
 
     def prune(self, now: float) -> bool:
         """Delete a bounded part of what is too old; False when there is more. Raises like `write`."""

@@ -7,7 +7,7 @@ of the machine, because people ask for "today". What is kept how long stands in 
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, tzinfo
 from typing import Any, Final
 
@@ -70,6 +70,8 @@ PRAGMA user_version = {VERSION};
 """
 
 _Group = tuple[str, str, str, str, str]
+# Rows that are written in one go, in about a millisecond.
+_STRETCH = 20
 
 
 class _Sum:
@@ -90,9 +92,11 @@ class Tables:
         self._db, self._zone = db, zone
         self._sums: dict[_Group, _Sum] = {}
 
-    def write(self, items: Iterable[Item]) -> None:
-        """Write down what happened, oldest first."""
-        for item in items:
+    def write(self, items: Iterable[Item], rest: Callable[[], None] = lambda: None) -> None:
+        """Write down what happened, oldest first; `rest` is called after each millisecond's work or so."""
+        for number, item in enumerate(items, 1):
+            if number % _STRETCH == 0:
+                rest()
             match item:
                 case AttemptBegan():
                     self._began(item)
@@ -104,7 +108,9 @@ class Tables:
                     self._decided(item)
                 case Notice():
                     self._happened(item)
-        for group, new in self._sums.items():
+        for number, (group, new) in enumerate(self._sums.items(), 1):
+            if number % _STRETCH == 0:
+                rest()
             self._add(group, new)
         self._sums = {}
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.daemon.history import History
+from sidecar.daemon.history import BATCH, REST_S, History
 from sidecar.daemon.history_file import KEPT_ASIDE, HistoryFile
 from sidecar.daemon.places import history_file
 from sidecar.report.book import opened
@@ -246,6 +246,40 @@ async def test_the_thread_writes_what_comes_and_is_asleep_when_nothing_does(tmp_
     await history.close()
     assert history.written == 20
     assert not path.with_name("history.db-wal").exists(), "closed properly"
+
+
+def test_writing_leaves_room_for_answers_unless_records_would_be_lost(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[float] = []
+    monkeypatch.setattr(desk.history._stopping, "wait", rests.append)
+    assert desk.put(*(began(f"a{i}") for i in range(100))) is None
+    assert rests == [REST_S] * 5
+    crowded = Desk(desk.path, queue=2 * (BATCH + 1))
+    monkeypatch.setattr(crowded.history._stopping, "wait", rests.append)
+    assert crowded.put(*(began(f"b{i}") for i in range(2 * BATCH + 1))) == 0.0
+    crowded.file.close()
+    assert len(rests) == 5
+
+
+async def test_what_comes_faster_than_a_batch_at_a_time_is_written_without_a_pause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = History(tmp_path / "history.db", Recorder(), clock=lambda: AT, gather_s=0.01)
+    for i in range(3 * BATCH):
+        history.put(began(f"a{i}"))
+    waits: list[float | None] = []
+    wait = history._stopping.wait
+
+    def watched(timeout: float | None = None) -> bool:
+        waits.append(timeout)
+        return wait(timeout)
+
+    monkeypatch.setattr(history._stopping, "wait", watched)
+    history.start()
+    await until(lambda: history.written == 3 * BATCH, "all is written")
+    assert [waited for waited in waits if waited != REST_S] == [0.01, 0.0, 0.0]
+    await history.close()
 
 
 async def test_closing_does_not_wait_for_a_file_that_stays_locked(tmp_path: Path) -> None:
