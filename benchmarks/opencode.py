@@ -6,9 +6,10 @@ nothing ever failed: a handover makes the conversation longer, and what comes af
 """
 
 import asyncio
+import json
 import statistics
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,10 +32,20 @@ THINK_S = 0.15
 # What a turn leaves behind (titles, summaries, batches of events) must not reach into the next one.
 SETTLE_S = 0.25
 WARM = 6
-HEALTHY = 120
+HEALTHY = 60
+TIMED = 100
 TURNS = 10
 PLAIN_RETRIES = 5
 NAMES = ("alpha", "beta")
+TIMES = "times"
+PARTS = {
+    "out": "on the request's way out",
+    "back": "at the beginning of the answer",
+    "rest": "in the rest of the answer",
+    "hooks": "in hooks OpenCode waits for",
+    "events": "in events",
+}
+STOPWATCH = Path(__file__).with_name("timed_plugin.ts")
 FILE = "note.txt"
 TOOLS: dict[str, tuple[str, Callable[[Isolated], dict[str, Any]]]] = {
     "a tool that reads one line": ("read", lambda home: {"filePath": str(home.project / FILE)}),
@@ -52,17 +63,16 @@ class Exchange:
 
 
 class Timed(ScriptedProviders):
-    """Scripted providers that note when each exchange began and ended, and take `think_s` before they answer."""
+    """Scripted providers that note when each exchange began and ended, and take a moment before they answer."""
 
     def __init__(self) -> None:
         super().__init__()
         self.exchanges: list[Exchange] = []
-        self.think_s = 0.0
 
     async def _answer(self, *arguments: Any) -> web.StreamResponse:
         arrived = time.perf_counter()
         request = next(one for one in arguments if isinstance(one, web.Request))
-        await asyncio.sleep(self.think_s)
+        await asyncio.sleep(THINK_S)
         response = await super()._answer(*arguments)
         if response.prepared:
             with suppress(ConnectionError):
@@ -115,6 +125,7 @@ class Front:
         return Turn(asked, self.providers.exchanges[before:], first, over)
 
 
+PLUGIN = SHIM / "src" / "server.ts"
 IDLE = """
 export default {
   id: "idle",
@@ -137,8 +148,11 @@ def _configure(home: Isolated, providers: Timed, shim: Path | None) -> None:
 
 
 @asynccontextmanager
-async def _fronts() -> AsyncIterator[tuple[Front, Front, Front]]:
-    """Start the servers; gives the front ends with the plugin, with an idle one, and with none."""
+async def _fronts(plugins: Mapping[str, Path | None], *, timed: bool = False) -> AsyncIterator[dict[str, Front]]:
+    """Start a server for each plugin, by its name; gives the front ends by the same names.
+
+    `timed` puts the stopwatch around each plugin; what it measured is in the file `times` of the front end's project.
+    """
     binary = on_this_machine()
     if binary is None:
         raise OpenCodeMissingError("OPENCODE_BIN does not name an OpenCode; ./setup.sh --test installs one")
@@ -152,20 +166,19 @@ async def _fronts() -> AsyncIterator[tuple[Front, Front, Front]]:
         furnished.configure({}, plugin=empty)
         await furnished.run("models")
         client = await stack.enter_async_context(aiohttp.ClientSession())
-        idle = root / "idle.ts"
-        idle.write_text(IDLE)
-        fronts = []
-        for name, plugin in (("w", SHIM / "src" / "server.ts"), ("i", idle), ("o", None)):
-            home = Isolated(root / name, binary, environment={"RATE_LIMIT_SIDECAR_COMMAND": str(SIDECAR)})
+        fronts: dict[str, Front] = {}
+        for number, (name, plugin) in enumerate(plugins.items()):
+            home = Isolated(root / str(number), binary, environment={"RATE_LIMIT_SIDECAR_COMMAND": str(SIDECAR)})
             home.share(furnished)
-            _configure(home, providers, plugin)
+            home.environment |= {"TIMED": str(plugin), "TIMES": str(home.project / TIMES)}
+            _configure(home, providers, STOPWATCH if timed else plugin)
             served = await stack.enter_async_context(Served(home))
-            front = Front(home, served, providers)
+            front = fronts[name] = Front(home, served, providers)
             hearing = asyncio.create_task(front.hear(client, served.url))
             stack.callback(hearing.cancel)
-            fronts.append(front)
-        stack.push_async_callback(_stop_daemon, fronts[0].home)
-        yield fronts[0], fronts[1], fronts[2]
+            if plugin == PLUGIN:
+                stack.push_async_callback(_stop_daemon, home)
+        yield fronts
 
 
 async def _stop_daemon(home: Isolated) -> None:
@@ -211,11 +224,9 @@ class Measured:
         _forget(front)
 
     async def healthy(self, front: Front, who: str) -> None:
-        """Time a turn that nothing is wrong with, at a provider that takes a moment."""
+        """Time a turn that nothing is wrong with."""
         front.providers.script("alpha/m1", Reply(text="answer from alpha"))
-        front.providers.think_s = THINK_S
         turn = await front.turn()
-        front.providers.think_s = 0.0
         (only,) = turn.exchanges
         self.add(f"healthy: prompt to request, {who}", only.arrived - turn.asked)
         self.add(f"healthy: last byte to the end of the turn, {who}", turn.over - only.ended)
@@ -229,10 +240,30 @@ class Measured:
         self.add("plain OpenCode: from the refusal to the first token", turn.first_text - refused.ended)
 
 
-async def _all(healthy: int, rounds: int, retries: int) -> Measured:
+async def _stopwatch(rounds: int, idle: Path) -> dict[str, list[float]]:
+    """Give what the stopwatch read (ms) with the plugin, less the median of what it read with an idle one."""
     made = Measured()
-    async with _fronts() as (with_plugin, idle, without):
-        who = [(with_plugin, "with the plugin"), (idle, "with an idle plugin"), (without, "without")]
+    async with _fronts({"ours": PLUGIN, "idle": idle}, timed=True) as fronts:
+        for _ in range(WARM + rounds):
+            for name, front in fronts.items():
+                await made.healthy(front, name)
+        read = {
+            name: [json.loads(line) for line in (front.home.project / TIMES).read_text().splitlines()[WARM:]]
+            for name, front in fronts.items()
+        }
+    own = {part: statistics.median(one[part] for one in read["idle"]) for part in PARTS}
+    parts = {words: [one[part] - own[part] for one in read["ours"]] for part, words in PARTS.items()}
+    return {f"of it {words}": values for words, values in parts.items()} | {
+        "added to a healthy request": [sum(one) for one in zip(*parts.values(), strict=True)]
+    }
+
+
+async def _all(healthy: int, rounds: int, retries: int, idle_plugin: Path) -> Measured:
+    made = Measured()
+    plugins = {"with the plugin": PLUGIN, "with an idle plugin": idle_plugin, "without": None}
+    async with _fronts(plugins) as fronts:
+        with_plugin, _, without = fronts.values()
+        who = [(front, words) for words, front in fronts.items()]
         for count in range(WARM + healthy):
             if count == WARM:
                 made = Measured()  # what was measured while everything was being compiled does not count
@@ -262,26 +293,21 @@ async def measure(quick: bool) -> Section:
         "is OpenCode's own gap between two steps without the plugin: from the last byte of an answer that calls a "
         "tool to the arrival of the next request; measured with a tool that reads one line and with a call of a tool "
         "that is not there, which runs nothing at all; the shorter one counts. A handover is measured from the "
-        f"refusal to the arrival at the next provider. Healthy turns are answered after {THINK_S * 1000:.0f} ms, as no "
-        "real provider answers at once; what is added is the median of the differences between neighbouring turns. The "
-        "idle plugin has the same hooks and does nothing in them: beside it asking and reporting stand alone, beside "
-        "none there is also what OpenCode itself takes for having a plugin.",
+        f"refusal to the arrival at the next provider. Every answer and refusal takes {THINK_S * 1000:.0f} ms, as no "
+        "real provider's comes at once. Healthy turns differ by more from one to the next than by any plugin; what the "
+        "plugin adds is therefore read from a stopwatch around it, inside OpenCode: the time between a request or a "
+        "piece of its answer going into the plugin and coming out, the hooks OpenCode waits for, and what others take "
+        "before they give way, less what the same stopwatch reads around a plugin that has the same hooks and does "
+        "nothing in them.",
     )
-    made = await (_all(6, 6, 1) if quick else _all(HEALTHY, 40, PLAIN_RETRIES))
-    figures = {what: section.add(what, "ms", values).median for what, values in made.values.items()}
+    with directory() as root:
+        idle = root / "idle.ts"
+        idle.write_text(IDLE)
+        made = await (_all(6, 6, 1, idle) if quick else _all(HEALTHY, 40, PLAIN_RETRIES, idle))
+        timed = await _stopwatch(12 if quick else TIMED, idle)
+    figures = {what: section.add(what, "ms", values).median for what, values in (made.values | timed).items()}
     floor = min(figures[f"gap after {words}, without"] for words in TOOLS)
     handover = figures["from the refusal to the request at the next provider"]
     section.target("handover against OpenCode's own gap between two steps", handover / floor, "x", HANDOVER)
-    parts = {"asking": "healthy: prompt to request", "reporting": "healthy: last byte to the end of the turn"}
-    added = {part: _added(made, what, "with an idle plugin") for part, what in parts.items()}
-    for part, milliseconds in added.items():
-        section.single(f"added by {part}", "ms", milliseconds)
-    section.single("added beside no plugin at all", "ms", sum(_added(made, what, "without") for what in parts.values()))
-    section.target("asking and reporting, added to a healthy request", sum(added.values()), "ms", OVERHEAD_MS)
+    section.target("added to a healthy request", figures["added to a healthy request"], "ms", OVERHEAD_MS)
     return section
-
-
-def _added(made: Measured, what: str, other: str) -> float:
-    """Give the median of the differences between neighbouring turns, with the plugin and `other`."""
-    pairs = zip(made.values[f"{what}, with the plugin"], made.values[f"{what}, {other}"], strict=True)
-    return statistics.median(a - b for a, b in pairs)

@@ -8,7 +8,7 @@
 import { sleep, type Clock } from "./clock.ts"
 import type { Session, Sessions, Tagged } from "./context.ts"
 import type { Editor } from "./editor.ts"
-import type { Carrier } from "./fetch.ts"
+import { headerOf, type Carrier } from "./fetch.ts"
 import type { Handovers } from "./handover.ts"
 import {
   same,
@@ -79,7 +79,7 @@ class Attempts {
     // What is no step does not carry the conversation as it is: its own size tells what it needs.
     const beside = NO_STEP.has(tagged.agent)
     this.#asked = read(request.url, request.body, beside ? 0 : this.#session.tokens)
-    const parent = this.#session.parent ?? new Headers(request.init.headers).get("x-parent-session-id")
+    const parent = this.#session.parent ?? headerOf(request, "x-parent-session-id")
     this.#about = {
       session: tagged.session,
       ...(parent && { parent }),

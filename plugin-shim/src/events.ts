@@ -25,6 +25,18 @@ const number = (value: unknown): number => (typeof value === "number" ? value : 
 const pick = (from: Fields, ...names: string[]): Fields =>
   Object.fromEntries(names.filter((name) => from[name] !== undefined).map((name) => [name, from[name]]))
 
+const KNOWN = new Set(["created", "status", "error", "idle", "compacted", "deleted"].map((what) => `session.${what}`))
+
+/**
+ * Whether there is anything in an event for us. Most are pieces of text on their way to the screen, and of a step only
+ * what is said at its end.
+ */
+export function concerns(event: BusEvent): boolean {
+  if (event.type !== "message.updated") return KNOWN.has(event.type)
+  const info = fields(fields(event.properties)["info"])
+  return Boolean(info["finish"] ?? info["error"] ?? fields(info["time"])["completed"])
+}
+
 /** Gives the session an event speaks of. */
 export function sessionOf(event: BusEvent): string | undefined {
   const { sessionID, info } = fields(event.properties)
@@ -76,11 +88,8 @@ export function report(event: BusEvent): EditorEvent | undefined {
     case "session.error":
       return tell({ ...pick(properties, "sessionID"), error: trouble(properties["error"]) })
     case "session.status":
-      return tell(pick(properties, "sessionID", "status"))
-    case "session.created":
-      return tell({ sessionID: sessionOf(event), ...pick(fields(properties["info"]), "parentID") })
-    case "session.idle":
-    case "session.compacted":
+      // Only a retry tells of a refusal; that a session is busy or idle is of no use to the daemon.
+      return fields(properties["status"])["type"] === "retry" ? tell(pick(properties, "sessionID", "status")) : undefined
     case "session.deleted":
       return tell({ sessionID: sessionOf(event) })
     case "message.updated": {

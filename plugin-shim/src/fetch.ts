@@ -142,9 +142,14 @@ function pairs(headers: RequestInit["headers"]): [string, string][] {
   return (Array.isArray(headers) ? headers : Object.entries(headers)) as [string, string][]
 }
 
-function tagOf(headers: RequestInit["headers"]): string | undefined {
-  if (headers instanceof Headers) return headers.get(TAG) ?? undefined
-  return pairs(headers).find(([name]) => name.toLowerCase() === TAG)?.[1]
+const tagOf = (headers: RequestInit["headers"]): string | undefined => valueOf(headers, TAG)
+
+/** Gives a header of a request, by its name in lower case. */
+export const headerOf = (request: Outgoing, name: string): string | undefined => valueOf(request.init.headers, name)
+
+function valueOf(headers: RequestInit["headers"], wanted: string): string | undefined {
+  if (headers instanceof Headers) return headers.get(wanted) ?? undefined
+  return pairs(headers).find(([name]) => name.toLowerCase() === wanted)?.[1]
 }
 
 async function untagged(input: string | URL | Request, init: RequestInit | undefined): Promise<Outgoing> {

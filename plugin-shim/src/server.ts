@@ -13,7 +13,7 @@ import { realClock } from "./clock.ts"
 import { Sessions } from "./context.ts"
 import { socketPath, startCommand, UnixTransport } from "./daemon.ts"
 import type { Message } from "./editor.ts"
-import { remember, report, sessionOf } from "./events.ts"
+import { concerns, remember, report, sessionOf } from "./events.ts"
 import { TAG, Wrapping } from "./fetch.ts"
 import { Handovers } from "./handover.ts"
 import { modelOf, OpenCode, targetOf, type ModelRef } from "./opencode.ts"
@@ -74,8 +74,9 @@ const server: Plugin = async (input: PluginInput, options?: Record<string, unkno
       }),
 
     event: (heard) =>
-      safe("event", async () => {
+      safe("event", () => {
         const { event } = heard
+        if (!concerns(event)) return
         remember(event, sessions)
         const told = report(event)
         if (told) sidecar.event(told)
@@ -92,7 +93,7 @@ const server: Plugin = async (input: PluginInput, options?: Record<string, unkno
         const first = session.fresh
         session.fresh = session.stopped = false
         const target = (session.chosen = targetOf(message.model))
-        await sidecar.renew()
+        if (sidecar.handover === false) await sidecar.renew()
         welcome.met()
         const decision = await sidecar.route({
           at: "message",

@@ -71,22 +71,22 @@ export async function transmit(t: Transmission): Promise<Response | Failure> {
   try {
     const signal = caller ? AbortSignal.any([caller, upstream.signal]) : upstream.signal
     const response = await t.send(request.url, { ...request.init, signal })
-    const told = { status: response.status, headers: reported(response.headers) }
+    const told = () => ({ status: response.status, headers: reported(response.headers) })
     const type = response.headers.get("content-type") ?? ""
     const isEvents = type.startsWith("text/event-stream")
     // An SDK that asked for a stream reads nothing out of a plain object, whatever it says.
     const mute = t.stream && wire !== "unknown" && type.startsWith("application/json")
     if (!response.ok || mute) {
-      return failure(() => response, { ended: "failed", ...told, body: await excerpt(clock, response) })
+      return failure(() => response, { ended: "failed", ...told(), body: await excerpt(clock, response) })
     }
     if (!response.body) {
-      t.over({ ended: "ok", ...told, latency_ms: elapsed() })
+      t.over({ ended: "ok", ...told(), latency_ms: elapsed() })
       return response
     }
     const good = (from: Pick<Beginning, "held" | "reader">): Response => {
       t.answered()
       const first = isEvents ? { first_token_ms: elapsed() } : {}
-      const over = (end: End) => t.over({ ...outcome(end, caller), ...first, ...told, latency_ms: elapsed() })
+      const over = (end: End) => t.over({ ...outcome(end, caller), ...first, ...told(), latency_ms: elapsed() })
       const mend = () => (caller?.aborted ? undefined : t.mend)
       return copy(response, resume(from, isEvents ? wire : "unknown", over, mend))
     }
@@ -99,8 +99,8 @@ export async function transmit(t: Transmission): Promise<Response | Failure> {
         resume(beginning, "unknown", () => undefined),
       )
     return beginning.kind === "error"
-      ? failure(deliver, { ended: "failed", ...told, body: beginning.data.slice(0, BODY_LIMIT) })
-      : failure(deliver, { ended: "empty", ...told })
+      ? failure(deliver, { ended: "failed", ...told(), body: beginning.data.slice(0, BODY_LIMIT) })
+      : failure(deliver, { ended: "empty", ...told() })
   } catch (error) {
     if (gaveUp(caller)) {
       t.over({ ended: "aborted", latency_ms: elapsed() })

@@ -55,20 +55,24 @@ export interface Asked {
   needs: Needs
 }
 
+/** Found in the text, because reading all of a long conversation as JSON takes longer than all else before a request. */
 const IMAGE = /"(?:image_url|input_image|inlineData|inline_data)"|"type":\s*"image"/
+const TOOLS = /"tools":\s*\[\s*\{/
+/** The last fields of a body, as the AI SDK writes them: further in it could be a tool's arguments. */
+const STREAMED = /"stream":\s*true(?:,"stream_options":\{[^{}]*\})?\}$/
+const TAIL = 200
 const CHARS_PER_TOKEN = 4
 
 /** Reads a request; `tokens` is what the conversation is known to hold, 0 when that is not known. */
 export function read(url: string, body: string, tokens: number): Asked {
-  const json = parse(body)
-  const tools = json?.["tools"] ?? object(json?.["request"])["tools"]
   const images = IMAGE.test(body)
+  const streamed = /^[^?#]*:stream/.test(url) || STREAMED.test(body.slice(-TAIL))
   return {
-    stream: json?.["stream"] === true || /:stream/.test(pathOf(url)),
+    stream: streamed || parse(body)?.["stream"] === true,
     needs: {
       // Without a count from the provider the length is a fair guess, unless it is the length of pictures.
       context: tokens || (images ? 0 : Math.floor(body.length / CHARS_PER_TOKEN)),
-      tools: Array.isArray(tools) && tools.length > 0,
+      tools: TOOLS.test(body),
       images,
     },
   }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { Sessions } from "../src/context.ts"
-import { remember, report, sessionOf } from "../src/events.ts"
+import { concerns, remember, report, sessionOf } from "../src/events.ts"
 
 const SESSION = "ses_1"
 const event = (type: string, properties: unknown) => ({ type, properties })
@@ -31,6 +31,18 @@ const step = (change: object) =>
     },
   })
 
+test("everything that is remembered or told concerns us, and pieces of text do not", () => {
+  const types = ["created", "status", "error", "idle", "compacted", "deleted"].map((what) => `session.${what}`)
+  for (const type of types) expect(concerns(event(type, {}))).toBe(true)
+  for (const type of ["message.part.updated", "message.part.delta", "session.updated", "message.updated"]) {
+    expect(concerns(event(type, {}))).toBe(false)
+  }
+  for (const info of [{ finish: "stop" }, { error: { name: "x" } }, { time: { created: 1, completed: 2 } }]) {
+    expect(concerns(event("message.updated", { info }))).toBe(true)
+  }
+  expect(concerns(event("message.updated", { info: { role: "user", time: { created: 1 } } }))).toBe(false)
+})
+
 describe("what the daemon is told", () => {
   test("of a step that ended: what it used, and nothing of the place", () => {
     const told = report(step({}))
@@ -57,6 +69,9 @@ describe("what the daemon is told", () => {
     ["the empty step of a handover", step({ tokens: tokens(0, 0), finish: "tool-calls" })],
     ["the empty step of a handover", step({ tokens: tokens(0, 0), finish: "unknown" })],
     ["a user's message", step({ role: "user" })],
+    ["a session that begins", event("session.created", { sessionID: SESSION, info: { id: SESSION, title: "SECRET" } })],
+    ["one that works", event("session.status", { sessionID: SESSION, status: { type: "busy" } })],
+    ["one that rests", event("session.idle", { sessionID: SESSION })],
     ["text", event("message.part.updated", { part: { text: "secret" } })],
     ["anything new", event("brand.new", { x: 1 })],
     ["nonsense", event("message.updated", null)],
@@ -89,23 +104,12 @@ describe("what the daemon is told", () => {
     }
   })
 
-  test("of sessions: what happens to them", () => {
+  test("of sessions: retries and their end", () => {
     const status = { type: "retry", attempt: 1, message: "limited", next: 5 }
     expect(report(event("session.status", { sessionID: SESSION, status }))?.properties).toEqual({
       sessionID: SESSION,
       status,
     })
-    expect(
-      report(
-        event("session.created", { sessionID: SESSION, info: { id: SESSION, parentID: "ses_0", title: "SECRET" } }),
-      )?.properties,
-    ).toEqual({
-      sessionID: SESSION,
-      parentID: "ses_0",
-    })
-    for (const type of ["session.idle", "session.compacted"]) {
-      expect(report(event(type, { sessionID: SESSION }))?.properties).toEqual({ sessionID: SESSION })
-    }
     expect(report(event("session.deleted", { info: { id: SESSION } }))?.properties).toEqual({ sessionID: SESSION })
   })
 })

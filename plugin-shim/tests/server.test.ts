@@ -301,12 +301,12 @@ describe("a request", () => {
 
 test("events go on in the background", async () => {
   await say(message("msg_0", "ses_0"))
-  await emit("session.created", { sessionID: "ses_1", info: { id: "ses_1", title: "SECRET" } })
+  await emit("session.deleted", { sessionID: "ses_1", info: { id: "ses_1", title: "SECRET" } })
   await emit("message.part.updated", { part: { text: "SECRET" } })
   await hooks.dispose?.()
   const events = told.filter(({ path }) => path === "/v1/events").map(({ body }) => body)
   expect(events).toMatchObject([
-    { directory: "/here", events: [{ type: "session.created", properties: { sessionID: "ses_1" } }] },
+    { directory: "/here", events: [{ type: "session.deleted", properties: { sessionID: "ses_1" } }] },
   ])
 })
 
@@ -314,7 +314,7 @@ test("nothing is asked of OpenCode while it closes: it would start anew for that
   answers.set("/v1/events", () => ({ accepted: 1, toasts: [{ title: "t", message: "m" }] }))
   await say()
   const before = [host.toasts.length, host.logs.length, host.prompts.length]
-  await emit("session.idle", { sessionID: "ses_1" })
+  await emit("session.deleted", { sessionID: "ses_1" })
   await hooks.dispose?.()
   expect(told.map(({ path }) => path)).toContain("/v1/events")
   expect([host.toasts.length, host.logs.length, host.prompts.length]).toEqual(before)

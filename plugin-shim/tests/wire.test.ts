@@ -51,6 +51,19 @@ describe("read", () => {
     })
   })
 
+  test.each([
+    ['{"messages":[],"stream":true,"stream_options":{"include_usage":true}}', true],
+    ['{"stream":true,"messages":[]}', true],
+    ['{"messages":[{"content":[{"type":"tool_use","input":{"stream":true}}]}]}', false],
+    [JSON.stringify({ messages: ['{"stream":true}'] }), false],
+    [JSON.stringify({ prompt: '"stream":true}' }), false],
+  ])("whether a stream is asked for: %s", (body, stream) => expect(read(url, body, 0).stream).toBe(stream))
+
+  test("takes nothing that was said about tools for tools", () => {
+    const said = JSON.stringify({ messages: [{ content: '{"tools":[{"name":"x"}], "image_url": "y"}' }] })
+    expect(read(url, said, 1).needs).toEqual({ context: 1, tools: false, images: false })
+  })
+
   test("a login plugin's wrapper holds the tools", () => {
     expect(read(url, '{"project":"p","request":{"tools":[{}]}}', 0).needs.tools).toBe(true)
     expect(read(url, '{"project":"p","request":{}}', 0).needs.tools).toBe(false)
