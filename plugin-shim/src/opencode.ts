@@ -99,6 +99,8 @@ export class OpenCode implements Editor {
   #catalogue = new Map<string, Provider>()
   /** Messages we are storing again, by id, as they shall be. */
   readonly #rewriting = new Map<string, Record<string, unknown>>()
+  /** What is to hear where such a message is now, by its id. */
+  readonly #awaited = new Map<string, (now: Target) => void>()
   #closed = false
   #version = ""
   readonly voice: Voice
@@ -210,15 +212,29 @@ export class OpenCode implements Editor {
       noReply: true,
       parts: [],
     }
+    const wanted = targetOf(message["model"] as ModelRef)
     this.#rewriting.set(message.id, message)
-    try {
+    const seen = new Promise<boolean>((resolve) => {
+      this.#awaited.set(message.id, (now) => same(now, wanted) && resolve(true))
+    })
+    const asked = async () => {
       const stored = await this.#call(() => this.#client.session.prompt({ path: { id: message.sessionID }, body }))
       const now = (stored?.info as { model?: ModelRef } | undefined)?.model
-      const wanted = message["model"] as ModelRef
-      return stored !== undefined && !this.#rewriting.has(message.id) && (!now || same(targetOf(now), targetOf(wanted)))
+      return stored !== undefined && !this.#rewriting.has(message.id) && (!now || same(targetOf(now), wanted))
+    }
+    try {
+      return await Promise.race([asked(), seen])
     } finally {
       this.#rewriting.delete(message.id)
+      this.#awaited.delete(message.id)
     }
+  }
+
+  /** Takes word of a message that was stored: it comes some milliseconds before the answer to our call. */
+  stored(event: { type: string; properties: unknown }): void {
+    if (this.#awaited.size === 0 || event.type !== "message.updated") return
+    const { info } = (event.properties ?? {}) as { info?: { id?: string; model?: ModelRef } }
+    if (info?.id && info.model) this.#awaited.get(info.id)?.(targetOf(info.model))
   }
 
   /** Whether part of a session is undone, or not even that is known. */

@@ -76,6 +76,7 @@ const server: Plugin = async (input: PluginInput, options?: Record<string, unkno
     event: (heard) =>
       safe("event", () => {
         const { event } = heard
+        editor.stored(event)
         if (!concerns(event)) return
         remember(event, sessions)
         const told = report(event)

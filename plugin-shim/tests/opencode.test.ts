@@ -195,6 +195,23 @@ describe("storing a message again", () => {
     expect(await editor.redirect(message(), ALPHA, ALPHA)).toBe(true)
   })
 
+  test("is done as soon as OpenCode says that it is stored", async () => {
+    const { host, editor } = setup()
+    const said = (info: unknown, type = "message.updated") => editor.stored({ type, properties: { info } })
+    const wanted = { ...message(), model: modelOf(BETA) }
+    said(wanted)
+    host.prompting = never
+    let done: boolean | undefined
+    const asked = editor.redirect(message(), BETA, ALPHA).then((answer) => (done = answer))
+    for (const other of [undefined, {}, message(), { ...wanted, id: "msg_2" }]) said(other)
+    said(wanted, "message.removed")
+    editor.stored({ type: "message.updated", properties: null })
+    await settle()
+    expect(done).toBeUndefined()
+    said(wanted)
+    expect(await asked).toBe(true)
+  })
+
   test("puts back what the user chose, into the message as it is now", async () => {
     const { host, editor } = setup()
     host.chatMessage = async (output) => void editor.claim(output)
