@@ -176,9 +176,9 @@ async def test_a_request_goes_out_whatever_the_daemon_answers(
     async with Impostor(lonely.socket, TROUBLES[trouble]) as impostor:
         assert "answer from alpha/m1" in await ask(lonely)
     assert lonely.asked("alpha/m1") == 1
-    assert impostor.first("/v1/route") < lonely.providers.asked("alpha/m1")[0].at
     record_property("waited_ms", f"{max(impostor.waited, default=0.0) * 1e3:.0f}")
-    assert max(impostor.waited, default=0.0) < 5
+    # Two questions of a quarter of a second each, with room for a machine that has more to do than it can.
+    assert 0 < lonely.providers.asked("alpha/m1")[0].at - impostor.first("/v1/route") < 5
 
 
 @pytest.mark.parametrize("trouble", ["silent", "no-reason", "endless"])
