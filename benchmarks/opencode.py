@@ -291,8 +291,8 @@ async def measure(quick: bool) -> Section:
         "In OpenCode",
         "The real binary as a server, homes in turns, ten turns to a session. The floor of a handover "
         "is OpenCode's own gap between two steps without the plugin: from the last byte of an answer that calls a "
-        "tool to the arrival of the next request; measured with a tool that reads one line and with a call of a tool "
-        "that is not there, which runs nothing at all; the shorter one counts. A handover is measured from the "
+        "tool to the arrival of the next request; measured with a tool that reads one line and, harder, with a call of "
+        "a tool that is not there, which runs nothing at all. A handover is measured from the "
         f"refusal to the arrival at the next provider. Every answer and refusal takes {THINK_S * 1000:.0f} ms, as no "
         "real provider's comes at once. Healthy turns differ by more from one to the next than by any plugin; what the "
         "plugin adds is therefore read from a stopwatch around it, inside OpenCode: the time between a request or a "
@@ -306,8 +306,9 @@ async def measure(quick: bool) -> Section:
         made = await (_all(6, 6, 1, idle) if quick else _all(HEALTHY, 40, PLAIN_RETRIES, idle))
         timed = await _stopwatch(12 if quick else TIMED, idle)
     figures = {what: section.add(what, "ms", values).median for what, values in (made.values | timed).items()}
-    floor = min(figures[f"gap after {words}, without"] for words in TOOLS)
     handover = figures["from the refusal to the request at the next provider"]
-    section.target("handover against OpenCode's own gap between two steps", handover / floor, "x", HANDOVER)
+    for words in TOOLS:
+        floor = figures[f"gap after {words}, without"]
+        section.target(f"handover against OpenCode's own gap after {words}", handover / floor, "x", HANDOVER)
     section.target("added to a healthy request", figures["added to a healthy request"], "ms", OVERHEAD_MS)
     return section
