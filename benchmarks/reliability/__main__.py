@@ -43,7 +43,7 @@ ITEMS = (
     Item("fuzz", "Security", fuzz.measure),
     Item("texts", "Security", texts.measure),
 )
-KEPT = ROOT / ".cache" / "reliability.json"
+KEPT = ROOT / "docs" / "reliability.json"
 PAGE = ROOT / "docs" / "reliability.md"
 
 

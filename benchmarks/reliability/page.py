@@ -44,7 +44,7 @@ def remember(kept: Path, name: str, room: str, findings: list[Finding]) -> None:
         ],
     }
     kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(known, indent=1, ensure_ascii=False))
+    kept.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
 
 
 def page(known: Mapping[str, Any], order: tuple[str, ...]) -> str:
