@@ -113,7 +113,10 @@ class History:
             return self._failed(error)
         except Exception as error:  # noqa: BLE001 - a record at fault costs those that came with it, and not the thread
             return self._lose(batch, error)
-        return 0.0 if more or self._queue else None
+        if self._queue:
+            return 0.0
+        # What is old can wait: deleting it all at once would keep the disk from what is new.
+        return self._gather_s if more else None
 
     def _lose(self, batch: list[Item], error: Exception) -> float:
         self.dropped += len(batch)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sidecar.daemon.history import BATCH, REST_S, History
+from sidecar.daemon.history import BATCH, GATHER_S, REST_S, History
 from sidecar.daemon.history_file import KEPT_ASIDE, HistoryFile
 from sidecar.daemon.places import history_file
 from sidecar.report.book import opened
@@ -230,8 +230,8 @@ def test_a_record_that_cannot_be_written_costs_its_batch_and_no_more(desk: Desk)
 
 def test_old_rows_go_a_slice_at_a_time(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sidecar.daemon.history_tables.SLICE", 2)
-    assert desk.put(*(began(f"a{i}", at=AT - 3 * 86_400) for i in range(5))) == 0.0
-    assert [desk.put(), desk.put(), desk.put()] == [0.0, None, None]
+    assert desk.put(*(began(f"a{i}", at=AT - 3 * 86_400) for i in range(5))) == GATHER_S
+    assert [desk.put(), desk.put(), desk.put()] == [GATHER_S, None, None]
     assert desk.db.execute("SELECT count(*) FROM attempts").fetchone() == (0,)
 
 
